@@ -92,9 +92,10 @@ pub fn find() -> Result<Installation, PostgresError> {
     };
     let mut looked_at = Vec::new();
     for bin in places() {
-        match check(&bin) {
-            Ok(()) => return Ok(Installation { bin, account }),
-            Err(problem) => looked_at.push(format!("{} ({problem})", bin.display())),
+        let installation = Installation { bin, account };
+        match installation.check() {
+            Ok(()) => return Ok(installation),
+            Err(problem) => looked_at.push(format!("{} ({problem})", installation.bin.display())),
         }
     }
     let looked_at = if looked_at.is_empty() {
@@ -161,25 +162,6 @@ fn bindir_of_pg_config() -> Option<PathBuf> {
     bin.join("postgres").is_file().then_some(bin)
 }
 
-/// Nothing if the folder will do, else what is wrong with it.
-fn check(bin: &Path) -> Result<(), String> {
-    for program in ["postgres", "initdb", "psql"] {
-        if !bin.join(program).is_file() {
-            return Err(format!("no {program}"));
-        }
-    }
-    let output = Command::new(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match major_version(&said) {
-        Some(version) if version >= OLDEST_VERSION => Ok(()),
-        Some(version) => Err(format!("version {version}")),
-        None => Err("does not tell its version".to_owned()),
-    }
-}
-
 /// 15 from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, 18 from `postgres (PostgreSQL) 18beta1`.
 fn major_version(said: &str) -> Option<u32> {
     let version = said.split_once("(PostgreSQL) ")?.1;
@@ -204,6 +186,27 @@ fn unprivileged(users: &str) -> Option<Account> {
 }
 
 impl Installation {
+    /// Nothing if it will do, else what is wrong with it.
+    fn check(&self) -> Result<(), String> {
+        for program in ["postgres", "initdb", "psql"] {
+            if !self.bin.join(program).is_file() {
+                return Err(format!("no {program}"));
+            }
+        }
+        // As the account, which may not get as far as the folder.
+        let mut command = self.command("postgres", Path::new("/"));
+        let output = command.arg("--version").output();
+        let output = output.map_err(|error| match self.account {
+            Some(account) => format!("user {} cannot run it: {error}", account.uid),
+            None => error.to_string(),
+        })?;
+        match major_version(&String::from_utf8_lossy(&output.stdout)) {
+            Some(version) if version >= OLDEST_VERSION => Ok(()),
+            Some(version) => Err(format!("version {version}")),
+            None => Err("does not tell its version".to_owned()),
+        }
+    }
+
     /// A program of this PostgreSQL, to be run as the account, with none of the caller's variables: PGOPTIONS and the
     /// like would reach into the private server.
     pub fn command(&self, program: &str, home: &Path) -> Command {

@@ -85,14 +85,14 @@ pub enum StackError {
         said: String,
     },
     /// PostgreSQL could not be found or made ready
-    #[error("no private PostgreSQL")]
+    #[error("cannot set up the private PostgreSQL")]
     Postgres {
         /// Why
         #[from]
         source: PostgresError,
     },
     /// No certificates
-    #[error("no TLS")]
+    #[error("cannot set up TLS")]
     Certificate {
         /// Why
         #[from]
