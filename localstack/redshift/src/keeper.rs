@@ -58,6 +58,7 @@ pub fn spawn(program: &Path, charge: &Charge) -> io::Result<Keeper> {
         command.args([account.uid.to_string(), account.gid.to_string()]);
     }
     let mut child = command
+        .current_dir("/")
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

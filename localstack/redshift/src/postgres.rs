@@ -92,6 +92,8 @@ pub fn find() -> Result<Installation, PostgresError> {
     };
     let mut looked_at = Vec::new();
     for bin in places() {
+        // The programs run with another working folder.
+        let bin = std::path::absolute(&bin).unwrap_or(bin);
         let installation = Installation { bin, account };
         match installation.check() {
             Ok(()) => return Ok(installation),

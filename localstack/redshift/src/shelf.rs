@@ -422,3 +422,103 @@ pub fn discard(path: &Path) {
         tracing::debug!(path = %path.display(), %error, "file not removed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn object(etag: &str) -> Object {
+        Object {
+            path: PathBuf::from("/nonexistent"),
+            size: 0,
+            etag: etag.to_owned(),
+            digest: Digest {
+                algorithm: Algorithm::Crc32,
+                coverage: Coverage::WholeObject,
+                text: String::new(),
+            },
+            modified: SystemTime::UNIX_EPOCH,
+            attributes: Attributes::default(),
+        }
+    }
+
+    fn shelf() -> Shelf {
+        let shelf = Shelf::new(PathBuf::from("/nonexistent"));
+        shelf.create_bucket("b").expect("the first of its name");
+        shelf
+    }
+
+    #[test]
+    fn conditions_are_judged_against_what_is_there() {
+        let etag = |text: &str| Condition::Etag(text.to_owned());
+        for (present, condition, expected) in [
+            (None, Condition::None, Ok(())),
+            (None, Condition::Absent, Ok(())),
+            (None, Condition::Present, Err(Refusal::NoObject)),
+            (None, etag("1"), Err(Refusal::NoObject)),
+            (Some("1"), Condition::None, Ok(())),
+            (Some("1"), Condition::Absent, Err(Refusal::Condition)),
+            (Some("1"), Condition::Present, Ok(())),
+            (Some("1"), etag("1"), Ok(())),
+            (Some("1"), etag("2"), Err(Refusal::Condition)),
+        ] {
+            let shelf = shelf();
+            if let Some(etag) = present {
+                let put = shelf.put("b", "k", &Condition::None, object(etag));
+                put.expect("unconditional");
+            }
+            let result = shelf.put("b", "k", &condition, object("new"));
+            let seen = shelf.object("b", "k").map(|object| object.etag.clone());
+            let after = match &expected {
+                Ok(()) => Some("new"),
+                Err(_) => present,
+            };
+            assert_eq!(result.map(|_| ()), expected, "{present:?} {condition:?}");
+            assert_eq!(seen.ok().as_deref(), after, "{present:?} {condition:?}");
+        }
+    }
+
+    /// What S3 says a listing is, without pages: keys under the prefix, folded at the first delimiter behind it.
+    fn names(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> BTreeSet<String> {
+        let fold = |key: &String| {
+            let rest = key.strip_prefix(prefix)?;
+            let cut = delimiter.and_then(|mark| Some(rest.split_once(mark)?.0.len() + mark.len()));
+            Some(cut.map_or(key.clone(), |cut| key[..prefix.len() + cut].to_owned()))
+        };
+        keys.iter().filter_map(fold).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn pages_together_are_the_listing(
+            keys in prop::collection::btree_set("[ab/é]{1,5}", 0..40),
+            prefix in "[ab/é]{0,2}",
+            delimiter in prop::option::of(prop_oneof![Just("/"), Just("b/"), Just("é")]),
+            limit in 1..5usize,
+        ) {
+            let shelf = shelf();
+            for key in &keys {
+                let put = shelf.put("b", key, &Condition::Absent, object(""));
+                prop_assert!(put.is_ok());
+            }
+            let mut seen = Vec::new();
+            let mut after = String::new();
+            loop {
+                let listed = shelf.list("b", &prefix, delimiter, &after, limit);
+                let (page, more) = listed.expect("the bucket is there");
+                prop_assert!(page.len() <= limit && (page.len() == limit || !more));
+                seen.extend(page.iter().map(|one| one.name().to_owned()));
+                if !more {
+                    break;
+                }
+                after.clone_from(seen.last().expect("a page with more behind it"));
+            }
+            let expected: Vec<String> = names(&keys, &prefix, delimiter).into_iter().collect();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

@@ -239,10 +239,13 @@ impl Folder {
                 (path, None)
             }
             None => {
-                let temporary = tempfile::Builder::new()
-                    .prefix("local-redshift-")
-                    .tempdir()
-                    .map_err(failed(&std::env::temp_dir()))?;
+                let parent = std::env::temp_dir();
+                let temporary = std::path::absolute(&parent)
+                    .and_then(|parent| {
+                        let mut name = tempfile::Builder::new();
+                        name.prefix("local-redshift-").tempdir_in(parent)
+                    })
+                    .map_err(failed(&parent))?;
                 (temporary.path().to_owned(), Some(temporary))
             }
         };

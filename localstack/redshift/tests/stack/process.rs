@@ -93,7 +93,8 @@ fn stay(arguments: &[&str]) -> (Child, HashMap<String, String>) {
         }
         text += &(line + "\n");
     }
-    panic!("not ready: {text}");
+    let status = child.wait();
+    panic!("not ready ({status:?}): {text}");
 }
 
 fn send(child: &Child, signal: Signal) {
