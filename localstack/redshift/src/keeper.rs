@@ -1,40 +1,39 @@
-//! The keeper: a process of its own that runs PostgreSQL and outlives a killed stack just long enough to stop it.
+//! The keeper: a process of its own that runs PostgreSQL and outlives a killed stack just long enough to clear away.
 //!
 //! The stack holds the write end of a pipe, the keeper reads the other. Whether the stack ends in order or is killed,
 //! the pipe closes; then the keeper stops PostgreSQL and removes the stack's folder. There is no other way down, so the
 //! one a crash takes is the one every run takes. It sits in a process group of its own: Ctrl-C in a terminal reaches
 //! the command, not the database.
+//!
+//! Through the pipe come ports, a line each: start PostgreSQL there. Back comes a line whenever PostgreSQL ended by
+//! itself.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
 
-use crate::postgres::{Account, Installation};
+use crate::postgres::Installation;
 
 /// How soon the keeper notices that PostgreSQL ended by itself.
 const GLANCE: Duration = Duration::from_millis(100);
-
-/// What the stack writes into the pipe when the folder becomes the keeper's.
-const TAKE_OVER: &[u8] = b"folder\n";
+/// Removing the folder is tried so often, a glance apart: what is just ending may still write into it.
+const ATTEMPTS: usize = 50;
 
 /// What a keeper keeps.
 #[derive(Clone, Debug)]
 pub struct Charge {
-    /// The folder of PostgreSQL's programs
-    pub bin: PathBuf,
-    /// Who PostgreSQL runs as, if not as ourselves
-    pub account: Option<Account>,
-    /// The folder that holds `data`, and gets `log`
+    /// PostgreSQL's programs, and who runs them
+    pub installation: Installation,
+    /// The folder that holds PostgreSQL's `data`, and gets its `log`
     pub home: PathBuf,
-    /// PostgreSQL's port on 127.0.0.1
-    pub port: u16,
-    /// The stack's folder, removed at the end if the keeper was told to take it over
-    pub folder: PathBuf,
+    /// The folder to remove at the end
+    pub remove: Option<PathBuf>,
 }
 
 /// A running keeper. Dropping it closes the pipe and waits until all is down.
@@ -42,7 +41,7 @@ pub struct Charge {
 pub struct Keeper {
     child: Child,
     pipe: Option<ChildStdin>,
-    gone: tokio::sync::watch::Receiver<bool>,
+    gone: Arc<watch::Sender<bool>>,
 }
 
 /// Starts a keeper: `program`, which is this crate's binary, with the arguments that lead it to `keep`.
@@ -50,12 +49,14 @@ pub fn spawn(program: &Path, charge: &Charge) -> io::Result<Keeper> {
     let mut command = Command::new(program);
     command
         .arg("keep")
-        .arg(&charge.bin)
-        .arg(&charge.home)
-        .arg(&charge.folder)
-        .arg(charge.port.to_string());
-    if let Some(account) = charge.account {
-        command.args([account.uid.to_string(), account.gid.to_string()]);
+        .arg(&charge.installation.bin)
+        .arg(&charge.home);
+    if let Some(account) = charge.installation.account {
+        command.args(["--uid", &account.uid.to_string()]);
+        command.args(["--gid", &account.gid.to_string()]);
+    }
+    if let Some(folder) = &charge.remove {
+        command.arg("--remove").arg(folder);
     }
     let mut child = command
         .current_dir("/")
@@ -66,20 +67,24 @@ pub fn spawn(program: &Path, charge: &Charge) -> io::Result<Keeper> {
         .spawn()?;
     let pipe = child.stdin.take();
     let said = child.stdout.take().expect("the output was asked for");
-    let (tell, gone) = tokio::sync::watch::channel(false);
+    let gone = Arc::new(watch::Sender::new(false));
+    let tell = Arc::clone(&gone);
     std::thread::spawn(move || {
-        // It says one line, when PostgreSQL has ended; the end of its output means the same.
-        let _ = BufReader::new(said).read_line(&mut String::new());
-        let _ = tell.send(true);
+        for _ in BufReader::new(said).lines() {
+            tell.send_replace(true);
+        }
+        // The keeper itself is gone.
+        tell.send_replace(true);
     });
     Ok(Keeper { child, pipe, gone })
 }
 
 impl Keeper {
-    /// From now on the keeper removes the stack's folder when all ends.
-    pub fn take_over_folder(&mut self) -> io::Result<()> {
+    /// Has PostgreSQL started on this port of 127.0.0.1; whether it does is seen from outside.
+    pub fn start_postgres(&mut self, port: u16) -> io::Result<()> {
+        self.gone.send_replace(false);
         let pipe = self.pipe.as_mut().expect("the pipe is open until the drop");
-        pipe.write_all(TAKE_OVER)
+        writeln!(pipe, "{port}")
     }
 
     /// Whether PostgreSQL has ended already.
@@ -88,8 +93,8 @@ impl Keeper {
     }
 
     /// Becomes true when PostgreSQL ends.
-    pub fn gone(&self) -> tokio::sync::watch::Receiver<bool> {
-        self.gone.clone()
+    pub fn gone(&self) -> watch::Receiver<bool> {
+        self.gone.subscribe()
     }
 }
 
@@ -101,82 +106,63 @@ impl Drop for Keeper {
     }
 }
 
-/// The keeper's own life: runs PostgreSQL until standard input ends, then stops it and clears away.
+/// The keeper's own life: runs PostgreSQL as told until standard input ends, then stops it and clears away.
 pub fn keep(charge: &Charge) -> io::Result<()> {
-    let (tell, closed) = mpsc::channel();
+    let (tell, ports) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut said = Vec::new();
-        let _ = io::stdin().lock().read_to_end(&mut said);
-        let _ = tell.send(if said == TAKE_OVER {
-            Farewell::RemoveFolder
-        } else {
-            Farewell::LeaveFolder
-        });
-    });
-    let ended = start(charge).and_then(|mut server| watch(&mut server, &closed));
-    let (farewell, result) = match ended {
-        Ok(Some(farewell)) => (farewell, Ok(())),
-        early => {
-            // The stack may be gone and nobody listen; the folder may still have to be removed.
-            let _ = writeln!(io::stdout(), "ended");
-            let farewell = closed.recv().unwrap_or(Farewell::LeaveFolder);
-            (farewell, early.map(|_| ()))
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = line.parse::<u16>().map(|port| tell.send(port));
         }
-    };
-    match farewell {
-        Farewell::RemoveFolder => remove(&charge.folder).and(result),
-        Farewell::LeaveFolder => result,
+    });
+    let mut server: Option<Child> = None;
+    loop {
+        let ended = match ports.recv_timeout(GLANCE) {
+            Ok(port) => {
+                server = start(charge, port).ok();
+                server.is_none()
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let running = |server: &mut Child| matches!(server.try_wait(), Ok(None));
+                server.take_if(|server| !running(server)).is_some()
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        };
+        if ended {
+            // Nobody may listen any more; the end of the pipe is read next.
+            let _ = writeln!(io::stdout(), "ended");
+        }
     }
+    if let Some(server) = &mut server {
+        stop(server)?;
+    }
+    charge.remove.as_deref().map_or(Ok(()), remove)
 }
 
-/// What is to happen when the stack has let go of the pipe.
-enum Farewell {
-    RemoveFolder,
-    LeaveFolder,
-}
-
-fn start(charge: &Charge) -> io::Result<Child> {
-    let installation = Installation {
-        bin: charge.bin.clone(),
-        account: charge.account,
-    };
+fn start(charge: &Charge, port: u16) -> io::Result<Child> {
     let log = std::fs::File::create(charge.home.join("log"))?;
-    installation
+    charge
+        .installation
         .command("postgres", &charge.home)
         .arg("-D")
         .arg(charge.home.join("data"))
-        .args(["-p", &charge.port.to_string()])
+        .args(["-p", &port.to_string()])
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
 }
 
-/// Waits for the pipe to close and stops the server; nothing if the server ends before.
-fn watch(server: &mut Child, closed: &mpsc::Receiver<Farewell>) -> io::Result<Option<Farewell>> {
-    loop {
-        match closed.recv_timeout(GLANCE) {
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                if server.try_wait()?.is_some() {
-                    return Ok(None);
-                }
-            }
-            farewell => {
-                // SIGQUIT is PostgreSQL's immediate shutdown: nothing of it is needed again. The process is ours and
-                // not waited for yet, so the id is its own.
-                if let Some(id) = i32::try_from(server.id()).ok().and_then(Pid::from_raw) {
-                    let _ = kill_process(id, Signal::QUIT);
-                }
-                server.wait()?;
-                return Ok(Some(farewell.unwrap_or(Farewell::LeaveFolder)));
-            }
-        }
+/// SIGQUIT is PostgreSQL's immediate shutdown: nothing of it is needed again.
+fn stop(server: &mut Child) -> io::Result<()> {
+    // The process is ours and not waited for yet, so the id is its own.
+    if let Some(id) = i32::try_from(server.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(id, Signal::QUIT);
     }
+    server.wait().map(|_| ())
 }
 
-/// Removes the folder; a file that appears meanwhile (a backend that is just ending) is removed in a second go.
 fn remove(folder: &Path) -> io::Result<()> {
     let mut result = Ok(());
-    for _ in 0..20 {
+    for _ in 0..ATTEMPTS {
         result = std::fs::remove_dir_all(folder);
         match &result {
             Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(GLANCE),

@@ -11,7 +11,7 @@ use std::process::{ExitCode, ExitStatus};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
-use local_redshift::postgres::{self, Account};
+use local_redshift::postgres::{self, Account, Installation};
 use local_redshift::stack::{self, Options, Port, Stack};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,14 +83,14 @@ fn interface() -> Command {
         .after_help(AFTER_HELP);
     let find = Command::new("find-postgres")
         .about("Print the folder of the PostgreSQL that `run` would take");
-    let number = |name: &'static str| Arg::new(name).value_parser(value_parser!(u32));
+    let number = |name: &'static str| {
+        let argument = Arg::new(name).long(name);
+        argument.value_parser(value_parser!(u32))
+    };
     let keep = Command::new("keep").hide(true).args([
         path("bin").required(true),
         path("home").required(true),
-        path("folder").required(true),
-        Arg::new("port")
-            .required(true)
-            .value_parser(value_parser!(u16)),
+        path("remove").long("remove"),
         number("uid").requires("gid"),
         number("gid"),
     ]);
@@ -134,24 +134,16 @@ fn find_postgres() -> Outcome {
 }
 
 fn keep(arguments: &ArgMatches) -> Outcome {
-    let path = |name| {
-        arguments
-            .get_one::<PathBuf>(name)
-            .cloned()
-            .unwrap_or_default()
-    };
+    let path = |name| arguments.get_one::<PathBuf>(name).cloned();
     let number = |name| arguments.get_one::<u32>(name).copied();
+    let account = number("uid").zip(number("gid"));
     keeper::keep(&Charge {
-        bin: path("bin"),
-        account: number("uid")
-            .zip(number("gid"))
-            .map(|(uid, gid)| Account { uid, gid }),
-        home: path("home"),
-        folder: path("folder"),
-        port: arguments
-            .get_one::<u16>("port")
-            .copied()
-            .unwrap_or_default(),
+        installation: Installation {
+            bin: path("bin").unwrap_or_default(),
+            account: account.map(|(uid, gid)| Account { uid, gid }),
+        },
+        home: path("home").unwrap_or_default(),
+        remove: path("remove"),
     })?;
     Ok(0)
 }

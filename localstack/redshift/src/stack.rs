@@ -165,15 +165,13 @@ impl Stack {
 /// Starts a stack; it is ready for clients when this returns.
 pub fn start(options: &Options) -> Result<Stack, StackError> {
     let installation = postgres::find()?;
-    let folder = Folder::make(options.directory.as_deref(), &installation)?;
     let redshift = listen(options.redshift_port, "the Redshift")?;
     let s3 = listen(options.s3_port, "the S3")?;
-    let certificate = certificate::make(&folder.path)?;
-
-    let home = folder.subfolder("postgres", 0o700)?;
+    let (path, mut keeper) = make_folder(options, &installation)?;
+    let certificate = certificate::make(&path)?;
+    let home = make_subfolder(&path, "postgres", 0o700)?;
     let data = installation.initialise(&home, TYPES_SQL)?;
-    let (mut keeper, postgres_port) = run_postgres(&installation, &home, &folder, options)?;
-    let path = folder.hand_over(&mut keeper)?;
+    let postgres_port = run_postgres(&mut keeper, &home, options.postgres_port)?;
     let password = random_hex();
     installation.psql(&home, postgres_port, "template1", REDSHIFT_SQL)?;
     installation.psql(&home, postgres_port, "postgres", &accounts(&password))?;
@@ -217,65 +215,54 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
     })
 }
 
-/// The stack's folder until the keeper has it in charge.
-struct Folder {
-    path: PathBuf,
-    temporary: Option<tempfile::TempDir>,
-}
-
-impl Folder {
-    fn make(given: Option<&Path>, installation: &Installation) -> Result<Self, StackError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| StackError::Folder { path, source }
-        };
-        let (path, temporary) = match given {
-            Some(given) => {
-                fs::create_dir_all(given).map_err(failed(given))?;
-                let path = given.canonicalize().map_err(failed(given))?;
-                if fs::read_dir(&path).map_err(failed(&path))?.next().is_some() {
-                    return Err(StackError::NotEmpty { path });
-                }
-                (path, None)
+/// Makes the stack's folder, and the keeper that removes it if it is temporary.
+fn make_folder(
+    options: &Options,
+    installation: &Installation,
+) -> Result<(PathBuf, Keeper), StackError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StackError::Folder { path, source }
+    };
+    let (path, temporary) = match &options.directory {
+        Some(given) => {
+            fs::create_dir_all(given).map_err(failed(given))?;
+            let path = given.canonicalize().map_err(failed(given))?;
+            if fs::read_dir(&path).map_err(failed(&path))?.next().is_some() {
+                return Err(StackError::NotEmpty { path });
             }
-            None => {
-                let parent = std::env::temp_dir();
-                let temporary = std::path::absolute(&parent)
-                    .and_then(|parent| {
-                        let mut name = tempfile::Builder::new();
-                        name.prefix("local-redshift-").tempdir_in(parent)
-                    })
-                    .map_err(failed(&parent))?;
-                (temporary.path().to_owned(), Some(temporary))
-            }
-        };
-        // Another user's PostgreSQL must get through to its own part of it.
-        let mode = if installation.account.is_some() {
-            0o711
-        } else {
-            0o700
-        };
-        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed(&path))?;
-        Ok(Self { path, temporary })
-    }
-
-    /// From here on a temporary folder is the keeper's to remove.
-    fn hand_over(self, keeper: &mut Keeper) -> Result<PathBuf, StackError> {
-        if let Some(temporary) = self.temporary {
-            keeper
-                .take_over_folder()
-                .map_err(|source| StackError::Folder {
-                    path: self.path.clone(),
-                    source,
-                })?;
-            let _ = temporary.keep();
+            (path, None)
         }
-        Ok(self.path)
-    }
-
-    fn subfolder(&self, name: &str, mode: u32) -> Result<PathBuf, StackError> {
-        make_subfolder(&self.path, name, mode)
-    }
+        None => {
+            let parent = std::env::temp_dir();
+            let temporary = std::path::absolute(&parent)
+                .and_then(|parent| {
+                    let mut name = tempfile::Builder::new();
+                    name.prefix("local-redshift-").tempdir_in(parent)
+                })
+                .map_err(failed(&parent))?;
+            (temporary.path().to_owned(), Some(temporary))
+        }
+    };
+    let charge = Charge {
+        installation: installation.clone(),
+        home: path.join("postgres"),
+        remove: temporary.is_some().then(|| path.clone()),
+    };
+    let keeper = keeper::spawn(&options.program, &charge).map_err(|source| StackError::Start {
+        what: "PostgreSQL's keeper",
+        source,
+    })?;
+    // From here on the folder is the keeper's to remove.
+    let _ = temporary.map(tempfile::TempDir::keep);
+    // Another user's PostgreSQL must get through to its own part of it.
+    let mode = if installation.account.is_some() {
+        0o711
+    } else {
+        0o700
+    };
+    fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed(&path))?;
+    Ok((path, keeper))
 }
 
 fn make_subfolder(parent: &Path, name: &str, mode: u32) -> Result<PathBuf, StackError> {
@@ -289,41 +276,27 @@ fn make_subfolder(parent: &Path, name: &str, mode: u32) -> Result<PathBuf, Stack
     Ok(path)
 }
 
-/// Starts PostgreSQL under a keeper and waits until it is ready.
-fn run_postgres(
-    installation: &Installation,
-    home: &Path,
-    folder: &Folder,
-    options: &Options,
-) -> Result<(Keeper, u16), StackError> {
+/// Starts PostgreSQL and waits until it is ready; gives its port.
+fn run_postgres(keeper: &mut Keeper, home: &Path, wanted: Port) -> Result<u16, StackError> {
     let mut attempts = 0..PORT_ATTEMPTS;
     loop {
-        let port = match options.postgres_port {
+        attempts.next();
+        let port = match wanted {
             Port::Fixed(port) => port,
             Port::Free => port_of(&listen(Port::Free, "PostgreSQL")?)?,
         };
-        let charge = Charge {
-            bin: installation.bin.clone(),
-            account: installation.account,
-            home: home.to_owned(),
-            port,
-            folder: folder.path.clone(),
-        };
-        let keeper =
-            keeper::spawn(&options.program, &charge).map_err(|source| StackError::Start {
-                what: "PostgreSQL's keeper",
+        keeper
+            .start_postgres(port)
+            .map_err(|source| StackError::Start {
+                what: "PostgreSQL",
                 source,
             })?;
-        attempts.next();
-        match wait_until_ready(&keeper, home) {
-            Ok(()) => return Ok((keeper, port)),
+        match wait_until_ready(keeper, home) {
+            Ok(()) => return Ok(port),
             Err(StackError::PostgresEnded { said })
-                if options.postgres_port == Port::Free
+                if wanted == Port::Free
                     && !attempts.is_empty()
-                    && said.contains("Address already in use") =>
-            {
-                tracing::info!(port, "the port was taken in the meantime; trying another");
-            }
+                    && said.contains("Address already in use") => {}
             Err(error) => return Err(error),
         }
     }

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_local-redshift"))
@@ -25,32 +24,30 @@ fn lines(output: &Output) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// What of a stack can be seen from outside.
+/// What of a stack could be left behind: its folder and its PostgreSQL. (Ports are no proof: others take them.)
 struct Traces {
     directory: PathBuf,
-    ports: Vec<u16>,
+    postgres: Pid,
 }
 
 impl Traces {
+    /// Of a stack that is up.
     fn of(variables: &HashMap<String, String>) -> Self {
-        let port = |name: &str| variables[name].parse().expect("a port");
-        let endpoint = &variables["AWS_ENDPOINT_URL"];
-        let s3 = endpoint.rsplit(':').next().expect("a port");
+        let data = Path::new(&variables["LOCAL_REDSHIFT_POSTGRES_DATA"]);
+        let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("a pid file");
         Self {
             directory: PathBuf::from(&variables["LOCAL_REDSHIFT_DIRECTORY"]),
-            ports: vec![
-                port("PGPORT"),
-                port("LOCAL_REDSHIFT_POSTGRES_PORT"),
-                s3.parse().expect("a port"),
-            ],
+            postgres: pid_of(&pid),
         }
     }
 
     fn left(&self) -> Vec<String> {
-        let open = |port: &&u16| TcpStream::connect(("127.0.0.1", **port)).is_ok();
-        let mut left: Vec<String> = self.ports.iter().filter(open).map(u16::to_string).collect();
+        let mut left = Vec::new();
+        if test_kill_process(self.postgres).is_ok() {
+            left.push("PostgreSQL".to_owned());
+        }
         if self.directory.exists() {
-            left.push(self.directory.display().to_string());
+            left.push("the folder".to_owned());
         }
         left
     }
@@ -67,6 +64,12 @@ impl Traces {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// The process id in the first line.
+fn pid_of(text: &str) -> Pid {
+    let first = text.lines().next().and_then(|line| line.parse().ok());
+    first.and_then(Pid::from_raw).expect("a process id")
 }
 
 fn parse(text: &str) -> HashMap<String, String> {
@@ -104,9 +107,15 @@ fn send(child: &Child, signal: Signal) {
 
 #[test]
 fn the_commands_exit_code_is_passed_on_and_nothing_is_left() {
-    let output = run("env; exit 7");
+    let output = run(
+        r#"head -n 1 "$LOCAL_REDSHIFT_POSTGRES_DATA/postmaster.pid"; echo "$LOCAL_REDSHIFT_DIRECTORY"; exit 7"#,
+    );
     assert_eq!(output.status.code(), Some(7), "{output:?}");
-    let traces = Traces::of(&parse(&String::from_utf8_lossy(&output.stdout)));
+    let said = lines(&output);
+    let traces = Traces {
+        directory: PathBuf::from(&said[1]),
+        postgres: pid_of(&said[0]),
+    };
     assert_eq!(traces.left(), Vec::<String>::new());
 }
 
@@ -148,7 +157,7 @@ fn a_command_that_cannot_run_is_told_from_a_stack_that_failed() {
 fn killed_it_leaves_nothing_for_long() {
     let (mut child, variables) = stay(&[]);
     let traces = Traces::of(&variables);
-    assert_eq!(traces.left().len(), 4, "all is up");
+    assert_eq!(traces.left(), ["PostgreSQL", "the folder"]);
     child.kill().expect("killed");
     child.wait().expect("ended");
     traces.assert_gone_soon();
@@ -158,9 +167,10 @@ fn killed_it_leaves_nothing_for_long() {
 fn a_signal_takes_it_down_in_order() {
     for signal in [Signal::TERM, Signal::INT] {
         let (mut child, variables) = stay(&[]);
+        let traces = Traces::of(&variables);
         send(&child, signal);
         assert_eq!(child.wait().expect("ended").code(), Some(0));
-        assert_eq!(Traces::of(&variables).left(), Vec::<String>::new());
+        assert_eq!(traces.left(), Vec::<String>::new());
     }
 }
 
@@ -276,13 +286,10 @@ fn a_folder_that_was_named_stays_and_so_do_fixed_ports() {
         format!("http://127.0.0.1:{s3}")
     );
     assert_eq!(mode(&folder.join("pgpass")), 0o600);
+    let traces = Traces::of(&variables);
     send(&child, Signal::TERM);
     assert_eq!(child.wait().expect("ended").code(), Some(0));
-    let left = Traces::of(&variables).left();
-    assert_eq!(
-        left,
-        [folder.canonicalize().expect("there").display().to_string()]
-    );
+    assert_eq!(traces.left(), ["the folder"]);
     let mut log = String::new();
     let opened = std::fs::File::open(folder.join("postgres/log"));
     opened
