@@ -299,6 +299,44 @@ fn a_folder_that_was_named_stays_and_so_do_fixed_ports() {
     assert!(log.contains("ready to accept connections"), "{log}");
 }
 
+#[test]
+fn statements_given_run_first_and_an_error_in_them_ends_it() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let first = file(
+        "first.sql",
+        "create table t (a int); insert into t values (7);",
+    );
+    let wrong = file("wrong.sql", "insert into nowhere values (1);");
+    let run = |files: &[&Path]| {
+        let mut command = program();
+        command.arg("run");
+        for file in files {
+            command.arg("--init-sql").arg(file);
+        }
+        let script = r#"exec "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select a from t""#;
+        command.args(["--", "sh", "-c", script]);
+        command.output().expect("the binary runs")
+    };
+    assert_eq!(lines(&run(&[&first])), ["7"]);
+    let failed = run(&[&first, &wrong]);
+    assert_eq!(failed.status.code(), Some(125));
+    assert_eq!(
+        lines(&failed),
+        Vec::<String>::new(),
+        "the command did not run"
+    );
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert!(
+        said.contains("nowhere") && said.contains("wrong.sql"),
+        "{said}"
+    );
+}
+
 fn mode(path: &Path) -> u32 {
     let metadata = std::fs::metadata(path).expect("it is there");
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
