@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+/// By name.
+pub(crate) type Variables = HashMap<String, String>;
+
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_local-redshift"))
 }
@@ -32,7 +35,7 @@ struct Traces {
 
 impl Traces {
     /// Of a stack that is up.
-    fn of(variables: &HashMap<String, String>) -> Self {
+    fn of(variables: &Variables) -> Self {
         let data = Path::new(&variables["LOCAL_REDSHIFT_POSTGRES_DATA"]);
         let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("a pid file");
         Self {
@@ -72,7 +75,7 @@ fn pid_of(text: &str) -> Pid {
     first.and_then(Pid::from_raw).expect("a process id")
 }
 
-fn parse(text: &str) -> HashMap<String, String> {
+fn parse(text: &str) -> Variables {
     text.lines()
         .filter_map(|line| line.trim_start_matches("export ").split_once('='))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
@@ -80,7 +83,7 @@ fn parse(text: &str) -> HashMap<String, String> {
 }
 
 /// A stack without a command, ready.
-fn stay(arguments: &[&str]) -> (Child, HashMap<String, String>) {
+pub(crate) fn stay(arguments: &[&str]) -> (Child, Variables) {
     let mut child = program()
         .arg("run")
         .args(arguments)
@@ -100,7 +103,7 @@ fn stay(arguments: &[&str]) -> (Child, HashMap<String, String>) {
     panic!("not ready ({status:?}): {text}");
 }
 
-fn send(child: &Child, signal: Signal) {
+pub(crate) fn send(child: &Child, signal: Signal) {
     let id = Pid::from_raw(child.id() as i32).expect("a process id");
     kill_process(id, signal).expect("the process is there");
 }
