@@ -356,6 +356,15 @@ fn describe(error: &dyn std::error::Error) -> String {
 }
 
 fn say(text: &str) {
+    // A path may hold anything.
+    let text: String = text
+        .chars()
+        .flat_map(|letter| {
+            let escaped = letter.is_control().then(|| letter.escape_default());
+            let plain = escaped.is_none().then_some(letter);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
     // Nobody is left to be told if this fails.
     let _ = writeln!(io::stderr(), "local-redshift: {text}");
 }
