@@ -13,3 +13,4 @@ pub mod frame;
 pub mod ledger;
 pub mod schema;
 pub mod sql;
+pub mod database;
