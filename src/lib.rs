@@ -10,6 +10,7 @@
 //! The modules stand in the order of the data's way; a module uses only those above it.
 
 pub mod frame;
+pub mod store;
 pub mod ledger;
 pub mod schema;
 pub mod sql;
