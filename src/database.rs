@@ -182,7 +182,9 @@ fn detail_facts(detail: &str) -> String {
             (code, in_context) = (Some(value), false);
         } else if let Some(value) = field(line, "context") {
             (context, in_context) = (Some(value), true);
-        } else if ["error", "query", "location", "process"].iter().any(|n| field(line, n).is_some())
+        } else if ["error", "query", "location", "process"]
+            .iter()
+            .any(|n| field(line, n).is_some())
             || line.trim_start().starts_with("---")
         {
             in_context = false;
@@ -211,7 +213,9 @@ impl DatabaseError {
     /// How sure it is that nothing happened.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Refused { source, .. } if source.severity == ServerSeverity::Error => Outcome::RolledBack,
+            Self::Refused { source, .. } if source.severity == ServerSeverity::Error => {
+                Outcome::RolledBack
+            }
             Self::Connect { .. } | Self::Roots { .. } | Self::Answer { .. } => Outcome::RolledBack,
             Self::Refused { .. } | Self::Broken { .. } => Outcome::Unknown,
         }
@@ -330,7 +334,9 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
     tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notice(notice) = message {
-                let mut inbox = inbox.lock().expect("nobody panics while holding the notices");
+                let mut inbox = inbox
+                    .lock()
+                    .expect("nobody panics while holding the notices");
                 if inbox.len() == MAX_NOTICES {
                     inbox.pop_front();
                 }
@@ -366,7 +372,11 @@ fn server_error(error: &tokio_postgres::error::DbError) -> ServerError {
         None => matches!(error.severity(), "FATAL" | "PANIC"),
     };
     ServerError {
-        severity: if fatal { ServerSeverity::Fatal } else { ServerSeverity::Error },
+        severity: if fatal {
+            ServerSeverity::Fatal
+        } else {
+            ServerSeverity::Error
+        },
         code: error.code().code().to_owned(),
         message: error.message().to_owned(),
         detail: error.detail().map(str::to_owned),
@@ -392,7 +402,11 @@ impl Session {
     ///
     /// # Errors
     /// [`DatabaseError::Refused`] and [`DatabaseError::Broken`].
-    pub async fn run(&self, purpose: &'static str, statement: &Statement) -> Result<Answer, DatabaseError> {
+    pub async fn run(
+        &self,
+        purpose: &'static str,
+        statement: &Statement,
+    ) -> Result<Answer, DatabaseError> {
         tracing::debug!(%statement, purpose);
         let text = statement.expose();
         let messages = self
@@ -403,9 +417,11 @@ impl Session {
         let mut answer = Answer::default();
         for message in messages {
             match message {
-                SimpleQueryMessage::Row(row) => answer
-                    .rows
-                    .push((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
+                SimpleQueryMessage::Row(row) => answer.rows.push(
+                    (0..row.len())
+                        .map(|i| row.get(i).map(str::to_owned))
+                        .collect(),
+                ),
                 SimpleQueryMessage::CommandComplete(affected) => answer.affected = affected,
                 _ => {}
             }
@@ -417,7 +433,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`]; [`DatabaseError::Answer`] if it is anything else.
-    pub async fn number(&self, purpose: &'static str, statement: &Statement) -> Result<i64, DatabaseError> {
+    pub async fn number(
+        &self,
+        purpose: &'static str,
+        statement: &Statement,
+    ) -> Result<i64, DatabaseError> {
         let answer = self.run(purpose, statement).await?;
         let value = match answer.rows.as_slice() {
             [row] => row.first().cloned().flatten(),
@@ -450,7 +470,12 @@ impl Session {
         let columns = prepared
             .columns()
             .iter()
-            .map(|c| (c.name().to_owned(), described_type(c.type_().oid(), c.type_modifier())))
+            .map(|c| {
+                (
+                    c.name().to_owned(),
+                    described_type(c.type_().oid(), c.type_modifier()),
+                )
+            })
             .collect();
         self.prepared.push(prepared);
         Ok(columns)
@@ -458,7 +483,10 @@ impl Session {
 
     /// Notices since the last call, oldest first.
     pub fn take_notices(&self) -> Vec<String> {
-        let mut notices = self.notices.lock().expect("nobody panics while holding the notices");
+        let mut notices = self
+            .notices
+            .lock()
+            .expect("nobody panics while holding the notices");
         notices.drain(..).collect()
     }
 }
@@ -536,7 +564,10 @@ fn root_store(roots: &TlsRoots) -> Result<RootCertStore, DatabaseError> {
         TlsRoots::System => {
             let found = rustls_native_certs::load_native_certs();
             if found.certs.is_empty() {
-                let reason = found.errors.first().map_or("none found".into(), ToString::to_string);
+                let reason = found
+                    .errors
+                    .first()
+                    .map_or("none found".into(), ToString::to_string);
                 return Err(unreadable(reason));
             }
             found.certs
@@ -569,13 +600,16 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match self
-            .inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        {
-            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
-                Ok(ServerCertVerified::assertion())
-            }
+        match self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            Err(rustls::Error::InvalidCertificate(
+                NotValidForName | NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
             other => other,
         }
     }
@@ -642,7 +676,9 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -674,7 +710,10 @@ mod tests {
             message: "1023".into(),
             ..error
         };
-        assert_eq!(plain.to_string(), "1023 (SQLSTATE XX000): Serializable isolation violation on table");
+        assert_eq!(
+            plain.to_string(),
+            "1023 (SQLSTATE XX000): Serializable isolation violation on table"
+        );
     }
 
     #[test]
@@ -682,7 +721,14 @@ mod tests {
         for (oid, modifier, expected) in [
             (1043, 36, Some(ColumnType::Varchar(32))),
             (1042, 7, Some(ColumnType::Char(3))),
-            (1700, ((18 << 16) | 2) + 4, Some(ColumnType::Decimal { precision: 18, scale: 2 })),
+            (
+                1700,
+                ((18 << 16) | 2) + 4,
+                Some(ColumnType::Decimal {
+                    precision: 18,
+                    scale: 2,
+                }),
+            ),
             (1700, -1, None),
             (1184, -1, Some(ColumnType::TimestampTz)),
             (4000, -1, None),
@@ -702,7 +748,10 @@ mod tests {
                 detail: None,
             },
         };
-        assert_eq!(refused(ServerSeverity::Error).outcome(), Outcome::RolledBack);
+        assert_eq!(
+            refused(ServerSeverity::Error).outcome(),
+            Outcome::RolledBack
+        );
         assert_eq!(refused(ServerSeverity::Fatal).outcome(), Outcome::Unknown);
         let broken = DatabaseError::Broken {
             purpose: "commit",

@@ -179,6 +179,11 @@ pub fn rollback() -> Statement {
     Statement::text("ROLLBACK")
 }
 
+/// A statement of the user's own.
+pub fn users(text: &str) -> Statement {
+    Statement::text(text)
+}
+
 /// Bounds the wait for a lock or a statement; Redshift has no lock_timeout.
 pub fn set_statement_timeout(milliseconds: u64) -> Statement {
     Statement::text(format!("SET statement_timeout TO {milliseconds}"))

@@ -14,7 +14,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ServerSideEncryption,
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    ServerSideEncryption,
 };
 use bytes::Bytes;
 use zeroize::Zeroizing;
@@ -23,6 +24,17 @@ use zeroize::Zeroizing;
 const SINGLE_PUT_BYTES: usize = 64 << 20;
 /// A slice of a multipart upload (S3: at least 5 MiB, at most 10,000 of them).
 const SLICE_BYTES: usize = 32 << 20;
+
+/// An object older than this is put again (the same bytes), so that a lifecycle rule or a clean-up
+/// that counts days does not take it away during the load.
+const REFRESH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether a put minds what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    IfAbsent,
+    Always,
+}
 
 /// Where parts go.
 #[derive(Clone)]
@@ -193,7 +205,9 @@ pub async fn open_s3(options: S3Options) -> Result<Store, StoreError> {
         );
     if let Some(url) = session.endpoint_url() {
         if options.plain_http == PlainHttp::Loopback && !is_private_transport(url) {
-            return Err(StoreError::PlainHttp { url: url.to_owned() });
+            return Err(StoreError::PlainHttp {
+                url: url.to_owned(),
+            });
         }
         // servers beside AWS seldom have a name for each bucket
         config = config.force_path_style(true);
@@ -217,7 +231,9 @@ fn is_private_transport(url: &str) -> bool {
         return true;
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host_port = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     let host = match host_port.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host_port.split(':').next().unwrap_or_default(),
@@ -248,7 +264,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::Different`] if other bytes stand under the key.
-    pub async fn put_if_absent(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<Put, StoreError> {
+    pub async fn put_if_absent(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        crc64: u64,
+    ) -> Result<Put, StoreError> {
         match self {
             Self::S3(store) => store.put_if_absent(key, bytes, crc64).await,
             Self::Dir(root) => put_file(&root.join(key), bytes),
@@ -263,13 +284,20 @@ impl Store {
         match self {
             Self::S3(store) => match store.head(key).await {
                 Ok(head) => Ok(head.content_length().and_then(|n| u64::try_from(n).ok())),
-                Err(StoreError::Request { fault: Fault::NoObject, .. }) => Ok(None),
+                Err(StoreError::Request {
+                    fault: Fault::NoObject,
+                    ..
+                }) => Ok(None),
                 Err(error) => Err(error),
             },
             Self::Dir(root) => match std::fs::metadata(root.join(key)) {
                 Ok(metadata) => Ok(Some(metadata.len())),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(source) => Err(StoreError::Dir { operation: "look at", path: root.join(key), source }),
+                Err(source) => Err(StoreError::Dir {
+                    operation: "look at",
+                    path: root.join(key),
+                    source,
+                }),
             },
         }
     }
@@ -288,11 +316,16 @@ impl Store {
                     .key(store.full_key(key))
                     .set_expected_bucket_owner(store.bucket_owner.clone());
                 let sent = request.send().await;
-                sent.map(drop).map_err(|error| store.failed("delete", key, &error))
+                sent.map(drop)
+                    .map_err(|error| store.failed("delete", key, &error))
             }
             Self::Dir(root) => match std::fs::remove_file(root.join(key)) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    Err(StoreError::Dir { operation: "delete", path: root.join(key), source })
+                    Err(StoreError::Dir {
+                        operation: "delete",
+                        path: root.join(key),
+                        source,
+                    })
                 }
                 _ => Ok(()),
             },
@@ -308,9 +341,16 @@ impl Store {
             Self::S3(store) => {
                 // a key nobody has: 404 says that bucket, network and credentials are fine
                 match store.head(".stagecopy-check").await {
-                    Err(StoreError::Request { fault: Fault::NoObject, .. }) => store.check_bucket().await,
+                    Err(StoreError::Request {
+                        fault: Fault::NoObject,
+                        ..
+                    }) => store.check_bucket().await,
                     // a role that may put and not read learns of it only now if it lacks ListBucket
-                    Err(StoreError::Request { fault: Fault::Denied, .. }) | Ok(_) => Ok(()),
+                    Err(StoreError::Request {
+                        fault: Fault::Denied,
+                        ..
+                    })
+                    | Ok(_) => Ok(()),
                     Err(error) => Err(error),
                 }
             }
@@ -345,7 +385,8 @@ impl Store {
         Ok((
             keys.access_key_id().to_owned(),
             Zeroizing::new(keys.secret_access_key().to_owned()),
-            keys.session_token().map(|token| Zeroizing::new(token.to_owned())),
+            keys.session_token()
+                .map(|token| Zeroizing::new(token.to_owned())),
         ))
     }
 }
@@ -365,7 +406,12 @@ impl S3Store {
     {
         let url = format!("s3://{}/{}", self.bucket, self.full_key(key));
         let (fault, reason) = fault(error);
-        StoreError::Request { operation, url, reason, fault }
+        StoreError::Request {
+            operation,
+            url,
+            reason,
+            fault,
+        }
     }
 
     async fn check_bucket(&self) -> Result<(), StoreError> {
@@ -412,36 +458,48 @@ impl S3Store {
 
     async fn put_if_absent(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<Put, StoreError> {
         let sent = if bytes.len() <= SINGLE_PUT_BYTES {
-            self.put_whole(key, bytes, crc64).await
+            self.put_whole(key, bytes, crc64, Condition::IfAbsent).await
         } else {
             self.put_sliced(key, bytes, crc64).await
         };
         match sent {
             Ok(()) => Ok(Put::Written),
             // also after a lost answer to an attempt that had arrived
-            Err(StoreError::Request { fault: Fault::Exists, .. }) => self.compare(key, bytes, crc64).await,
+            Err(StoreError::Request {
+                fault: Fault::Exists,
+                ..
+            }) => self.compare(key, bytes, crc64).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn put_whole(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<(), StoreError> {
+    async fn put_whole(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        crc64: u64,
+        condition: Condition,
+    ) -> Result<(), StoreError> {
         let request = self
             .client
             .put_object()
             .bucket(&self.bucket)
             .key(self.full_key(key))
-            .if_none_match("*")
+            .set_if_none_match((condition == Condition::IfAbsent).then(|| "*".to_owned()))
             .checksum_crc64_nvme(base64_crc(crc64))
             .set_expected_bucket_owner(self.bucket_owner.clone())
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.encryption_key.clone())
             .body(ByteStream::from(bytes.clone()));
         let sent = request.send().await;
-        sent.map(drop).map_err(|error| self.failed("put", key, &error))
+        sent.map(drop)
+            .map_err(|error| self.failed("put", key, &error))
     }
 
     fn encryption(&self) -> Option<ServerSideEncryption> {
-        self.encryption_key.as_ref().map(|_| ServerSideEncryption::AwsKms)
+        self.encryption_key
+            .as_ref()
+            .map(|_| ServerSideEncryption::AwsKms)
     }
 
     async fn put_sliced(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<(), StoreError> {
@@ -476,7 +534,13 @@ impl S3Store {
         result
     }
 
-    async fn put_slices(&self, key: &str, bytes: &Bytes, crc64: u64, upload_id: &str) -> Result<(), StoreError> {
+    async fn put_slices(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        crc64: u64,
+        upload_id: &str,
+    ) -> Result<(), StoreError> {
         let mut done = Vec::new();
         for (number, start) in (1_i32..).zip((0..bytes.len()).step_by(SLICE_BYTES)) {
             let slice = bytes.slice(start..bytes.len().min(start + SLICE_BYTES));
@@ -514,9 +578,14 @@ impl S3Store {
             .checksum_crc64_nvme(base64_crc(crc64))
             .mpu_object_size(length)
             .set_expected_bucket_owner(self.bucket_owner.clone())
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(done)).build());
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(done))
+                    .build(),
+            );
         let sent = request.send().await;
-        sent.map(drop).map_err(|error| self.failed("finish upload of", key, &error))
+        sent.map(drop)
+            .map_err(|error| self.failed("finish upload of", key, &error))
     }
 
     /// Whether the object that is there is the one to be put: by length and full-object checksum,
@@ -533,11 +602,20 @@ impl S3Store {
             return Err(different(format!("{length} bytes, not {}", bytes.len())));
         }
         match head.checksum_crc64_nvme() {
-            Some(there) if there == base64_crc(crc64) => Ok(Put::AlreadyThere),
-            Some(_) => Err(different("another checksum".into())),
-            None if self.get(key).await? == *bytes => Ok(Put::AlreadyThere),
-            None => Err(different("equally long".into())),
+            Some(there) if there == base64_crc(crc64) => {}
+            Some(_) => return Err(different("another checksum".into())),
+            None if self.get(key).await? == *bytes => {}
+            None => return Err(different("equally long".into())),
         }
+        let put_at = head
+            .last_modified()
+            .map_or(0, aws_sdk_s3::primitives::DateTime::secs);
+        if unix_seconds() - put_at > REFRESH_AFTER.as_secs().cast_signed()
+            && bytes.len() <= SINGLE_PUT_BYTES
+        {
+            self.put_whole(key, bytes, crc64, Condition::Always).await?;
+        }
+        Ok(Put::AlreadyThere)
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
@@ -550,12 +628,16 @@ impl S3Store {
             .send()
             .await
             .map_err(|error| self.failed("get", key, &error))?;
-        let body = answer.body.collect().await.map_err(|error| StoreError::Request {
-            operation: "get",
-            url: format!("s3://{}/{}", self.bucket, self.full_key(key)),
-            reason: causes(&error),
-            fault: Fault::Unreachable,
-        })?;
+        let body = answer
+            .body
+            .collect()
+            .await
+            .map_err(|error| StoreError::Request {
+                operation: "get",
+                url: format!("s3://{}/{}", self.bucket, self.full_key(key)),
+                reason: causes(&error),
+                fault: Fault::Unreachable,
+            })?;
         Ok(body.into_bytes())
     }
 }
@@ -571,13 +653,26 @@ fn base64_crc(crc64: u64) -> String {
     let digit = |bits: u32| char::from(DIGITS[(bits & 63) as usize]);
     let mut text = String::with_capacity(12);
     for triple in crc64.to_be_bytes().chunks(3) {
-        let padded = [triple[0], triple.get(1).copied().unwrap_or(0), triple.get(2).copied().unwrap_or(0)];
+        let padded = [
+            triple[0],
+            triple.get(1).copied().unwrap_or(0),
+            triple.get(2).copied().unwrap_or(0),
+        ];
         let bits = u32::from_be_bytes([0, padded[0], padded[1], padded[2]]);
         for position in 0..4 {
-            text.push(if position <= triple.len() { digit(bits >> (18 - 6 * position)) } else { '=' });
+            text.push(if position <= triple.len() {
+                digit(bits >> (18 - 6 * position))
+            } else {
+                '='
+            });
         }
     }
     text
+}
+
+fn unix_seconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| d.as_secs().cast_signed())
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
@@ -605,7 +700,9 @@ where
             let kind = match (code.as_str(), status) {
                 ("NoSuchBucket", _) => Fault::NoBucket,
                 ("NoSuchKey" | "NotFound", _) | ("", 404) => Fault::NoObject,
-                ("PreconditionFailed" | "ConditionalRequestConflict", _) | ("", 409 | 412) => Fault::Exists,
+                ("PreconditionFailed" | "ConditionalRequestConflict", _) | ("", 409 | 412) => {
+                    Fault::Exists
+                }
                 (_, 401 | 403) => Fault::Denied,
                 _ => Fault::Other,
             };
@@ -691,9 +788,17 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let store = Store::Dir(root.path().join("deep"));
         let bytes = Bytes::from_static(b"part");
-        assert_eq!(store.put_if_absent("a/b", &bytes, 0).await.expect("put"), Put::Written);
-        assert_eq!(store.put_if_absent("a/b", &bytes, 0).await.expect("put"), Put::AlreadyThere);
-        let other = store.put_if_absent("a/b", &Bytes::from_static(b"other"), 0).await;
+        assert_eq!(
+            store.put_if_absent("a/b", &bytes, 0).await.expect("put"),
+            Put::Written
+        );
+        assert_eq!(
+            store.put_if_absent("a/b", &bytes, 0).await.expect("put"),
+            Put::AlreadyThere
+        );
+        let other = store
+            .put_if_absent("a/b", &Bytes::from_static(b"other"), 0)
+            .await;
         assert!(matches!(other, Err(StoreError::Different { .. })));
         assert_eq!(store.length("a/b").await.expect("length"), Some(4));
         store.delete("a/b").await.expect("delete");
