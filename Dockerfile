@@ -3,6 +3,8 @@
 FROM rust:1.95.0-alpine AS build
 RUN apk add --no-cache build-base cmake perl ca-certificates
 WORKDIR /build
+# the image has this very toolchain; `rust-toolchain.toml` would ask for components it lacks
+ENV RUSTUP_TOOLCHAIN=1.95.0
 COPY . .
 RUN cargo build --locked --release -p stagecopy \
     && cp target/release/stagecopy /stagecopy \
