@@ -10,4 +10,5 @@
 //! The modules stand in the order of the data's way; a module uses only those above it.
 
 pub mod schema;
+pub mod source;
 pub mod frame;
