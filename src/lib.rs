@@ -9,11 +9,13 @@
 //!
 //! The modules stand in the order of the data's way; a module uses only those above it.
 
-pub mod database;
-pub mod frame;
-pub mod ledger;
-pub mod load;
-pub mod receipt;
 pub mod schema;
-pub mod sql;
+pub mod source;
+pub mod frame;
+pub mod encode;
 pub mod store;
+pub mod receipt;
+pub mod ledger;
+pub mod sql;
+pub mod database;
+pub mod load;
