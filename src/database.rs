@@ -51,14 +51,16 @@ pub enum TlsRoots {
 pub struct Endpoint {
     /// Host name; the certificate is judged by it
     pub host: String,
+    /// Where to connect instead of looking the host up (a tunnel)
+    pub address: Option<std::net::IpAddr>,
     /// Port
     pub port: u16,
     /// Database
     pub database: String,
     /// User
     pub user: String,
-    /// Password, if there is one
-    pub password: Option<zeroize::Zeroizing<String>>,
+    /// Password, if there is one; it need not be UTF-8
+    pub password: Option<zeroize::Zeroizing<Vec<u8>>>,
     /// How TLS is judged
     pub tls: TlsMode,
     /// By which authorities
@@ -307,7 +309,10 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
             _ => SslMode::Require,
         });
     if let Some(password) = &endpoint.password {
-        config.password(password.as_bytes());
+        config.password(password.as_slice());
+    }
+    if let Some(address) = endpoint.address {
+        config.hostaddr(address);
     }
     let failed = |error: tokio_postgres::Error| DatabaseError::Connect {
         host: endpoint.host.clone(),

@@ -25,8 +25,10 @@ pub struct Target {
     pub table: TableName,
     /// Its ledger and mutex
     pub names: LedgerNames,
-    /// Longest wait for the mutex
-    pub lock_timeout: Duration,
+    /// Longest wait for the mutex; `None`: as long as it takes
+    pub lock_timeout: Option<Duration>,
+    /// Longest time for the COPY; `None`: as long as it takes
+    pub copy_timeout: Option<Duration>,
 }
 
 /// A column of the target as the catalog has it.
@@ -58,6 +60,20 @@ impl Table {
     fn has_default(&self, name: &str) -> bool {
         self.columns.iter().any(|c| c.name == name && c.has_default)
     }
+}
+
+/// Whether parts of this schema still go into the table: each column is there and wide enough, or
+/// there is no table yet.
+pub fn takes(table: &Table, schema: &Schema) -> bool {
+    table.oid.is_none()
+        || schema.columns.iter().all(|column| {
+            let there = table.columns.iter().find(|there| there.name == column.name);
+            there.is_some_and(|there| match (column.target, there.column_type) {
+                (ColumnType::Super, now) => now == Some(ColumnType::Super),
+                (ColumnType::Varbyte(planned), Some(ColumnType::Varbyte(now))) => now >= planned,
+                (_, now) => fits(column, now),
+            })
+        })
 }
 
 /// What a load is to do, beside what was staged.
@@ -274,7 +290,11 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
     Ok(table)
 }
 
-async fn describe(session: &Session, target: &Target) -> Result<Table, LoadError> {
+/// The target as the catalog has it.
+///
+/// # Errors
+/// [`LoadError::NoSchema`] if not even its schema is there, and what the database says.
+pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadError> {
     let answer = session
         .run("look at the table", &sql::describe_table(&target.table))
         .await?;
@@ -525,7 +545,7 @@ pub async fn load(
             {
                 Err(LoadError::LockTimeout {
                     table: target.table.clone(),
-                    seconds: target.lock_timeout.as_secs(),
+                    seconds: target.lock_timeout.unwrap_or_default().as_secs(),
                 })
             }
             Outcome::RolledBack => Err(error.into()),
@@ -543,6 +563,13 @@ pub async fn load(
         },
         other => other,
     }
+}
+
+/// Zero is "no bound" to the server.
+fn milliseconds(bound: Option<Duration>) -> u64 {
+    bound.map_or(0, |bound| {
+        u64::try_from(bound.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 fn is_retryable(error: &DatabaseError) -> bool {
@@ -563,18 +590,20 @@ async fn transaction(
     load_id: &str,
 ) -> Result<Ending, LoadError> {
     let names = &target.names;
-    let wait = u64::try_from(target.lock_timeout.as_millis()).unwrap_or(u64::MAX);
     session
         .run(
             "bound the wait for the mutex",
-            &sql::set_statement_timeout(wait),
+            &sql::set_statement_timeout(milliseconds(target.lock_timeout)),
         )
         .await?;
     session.run("begin", &sql::begin()).await?;
     // first, since the snapshot must come after it; sent once and waited for
     session.run(LOCKING, &sql::lock_mutex(names)).await?;
     session
-        .run("lift the bound", &sql::set_statement_timeout(0))
+        .run(
+            "lift the bound",
+            &sql::set_statement_timeout(milliseconds(target.copy_timeout)),
+        )
         .await?;
     let Some(number) = take_number(&session, target).await? else {
         return roll_back(&session, Reason::Ledger).await;
@@ -884,9 +913,11 @@ async fn resolve(target: &Target, load_id: &str) -> Result<Option<i64>, LoadErro
 async fn ask_under_lock(target: &Target, load_id: &str) -> Result<Option<i64>, DatabaseError> {
     const PURPOSE: &str = "find out what became of the load";
     let session = database::connect(&target.endpoint).await?;
-    let wait = u64::try_from(target.lock_timeout.as_millis()).unwrap_or(u64::MAX);
     session
-        .run(PURPOSE, &sql::set_statement_timeout(wait))
+        .run(
+            PURPOSE,
+            &sql::set_statement_timeout(milliseconds(target.lock_timeout)),
+        )
         .await?;
     session.run(PURPOSE, &sql::begin()).await?;
     session

@@ -55,9 +55,24 @@ pub struct Staged {
     pub sources: Vec<StagedSource>,
     /// Parts, in input order
     pub parts: Vec<StagedPart>,
+    /// Keys of objects that were put and then not used: the conversion had begun again
+    pub abandoned: Vec<String>,
 }
 
 impl Staged {
+    /// Adds what was staged of further sources under the same schema. The parts' source indices must
+    /// have been counted on already.
+    pub fn append(&mut self, mut further: Staged) {
+        self.seen.resize(further.seen.len(), false);
+        for (seen, there) in self.seen.iter_mut().zip(&further.seen) {
+            *seen |= there;
+        }
+        self.schema = further.schema;
+        self.sources.append(&mut further.sources);
+        self.parts.append(&mut further.parts);
+        self.abandoned.append(&mut further.abandoned);
+    }
+
     /// Rows in all parts.
     pub fn rows(&self) -> u64 {
         self.parts.iter().map(|part| part.rows).sum()

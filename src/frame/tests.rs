@@ -1,4 +1,5 @@
 use super::*;
+use memchr::memrchr;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ fn limits(chunk_bytes: usize, record_bytes: usize) -> Limits {
 /// The chunks of `sources`, without their slack, and the framings that were found.
 fn frame(
     sources: &[&[u8]],
-    framing: Option<Framing>,
+    told: &[Framing],
     limits: Limits,
     most: &[usize],
 ) -> Result<(Vec<Chunk>, Vec<Framing>), FrameError> {
@@ -44,7 +45,7 @@ fn frame(
                 most: most.to_vec(),
                 turn: 0,
             },
-            framing,
+            framing: told.get(index).copied(),
         })
     });
     let mut framer = Framer::new(feeds, limits);
@@ -179,54 +180,44 @@ proptest! {
         documents in prop::collection::vec(document(), 1..5),
         chunk_bytes in 1_usize..120,
         most in prop::collection::vec(1_usize..40, 1..6),
-        told in any::<bool>(),
     ) {
         let sources: Vec<&[u8]> = documents.iter().map(|(_, text, _)| text.as_bytes()).collect();
-        let expected: Vec<Vec<Value>> = documents.iter().map(|(_, _, records)| records.clone()).collect();
-        let limits = limits(chunk_bytes, 1 << 20);
-        let mut chunks = Vec::new();
-        if told {
-            // one by one, since the framing is told for all feeds of a run
-            for (framing, text, records_of) in &documents {
-                let (alone, _) = frame(&[text.as_bytes()], Some(*framing), limits, &most).expect("sound");
-                prop_assert_eq!(&records(&alone, 1)[0], records_of);
-                check_positions(&alone, &[text.as_bytes()]);
-            }
-        } else {
-            let (framed, found) = frame(&sources, None, limits, &most).expect("sound");
-            for ((framing, text, _), found) in documents.iter().zip(found) {
-                prop_assert_eq!(*framing == Framing::Array, found == Framing::Array, "{:?}", text);
-                prop_assert!(*framing != Framing::Lines || found != Framing::Values, "{:?}", text);
-            }
-            chunks = framed;
-        }
+        let told: Vec<Framing> = documents.iter().map(|(framing, ..)| *framing).collect();
+        let (chunks, _) = frame(&sources, &told, limits(chunk_bytes, 1 << 20), &most).expect("sound");
+        let expected: Vec<Vec<Value>> = documents.iter().map(|(.., records)| records.clone()).collect();
+        prop_assert_eq!(records(&chunks, sources.len()), expected);
         check_positions(&chunks, &sources);
-        if !told && documents.iter().all(|(framing, text, _)| *framing == Framing::Array || sniff_framing(text.as_bytes()) == *framing) {
-            prop_assert_eq!(records(&chunks, sources.len()), expected);
-        }
         for chunk in &chunks {
-            let many = chunk.pieces.len() > 1;
-            prop_assert!(!many || chunk.bytes.len() <= chunk_bytes + 1, "only one long record makes a chunk longer");
+            let long = chunk.bytes.len() > chunk_bytes + 1;
+            prop_assert!(!long || chunk.pieces.len() == 1, "only one long record makes a chunk longer");
             for pair in chunk.pieces.windows(2) {
-                prop_assert!(chunk.bytes[pair[0].end..pair[1].start].contains(&b'\n') || chunk.bytes[..pair[0].end].ends_with(b"\n"));
+                let apart = chunk.bytes[pair[0].end - 1..pair[1].start].contains(&b'\n');
+                prop_assert!(apart, "records of two sources touch");
             }
         }
     }
 
     #[test]
-    fn cuts_do_not_depend_on_reads(
+    fn cuts_depend_on_the_input_alone(
         documents in prop::collection::vec(document(), 1..5),
         chunk_bytes in 1_usize..120,
         most in prop::collection::vec(1_usize..40, 1..6),
     ) {
         let sources: Vec<&[u8]> = documents.iter().map(|(_, text, _)| text.as_bytes()).collect();
         let limits = limits(chunk_bytes, 1 << 20);
-        let (dripped, _) = frame(&sources, None, limits, &most).expect("sound");
-        let (at_once, _) = frame(&sources, None, limits, &[usize::MAX]).expect("sound");
-        prop_assert_eq!(dripped.len(), at_once.len());
-        for (one, other) in dripped.iter().zip(&at_once) {
-            prop_assert_eq!(&one.pieces, &other.pieces);
-            prop_assert_eq!(&one.bytes, &other.bytes);
+        let (dripped, found) = frame(&sources, &[], limits, &most).expect("sound");
+        for ((framing, text, _), found) in documents.iter().zip(&found) {
+            prop_assert_eq!(*framing == Framing::Array, *found == Framing::Array, "{:?}", text);
+            prop_assert!(*framing != Framing::Lines || *found != Framing::Values, "{:?}", text);
+        }
+        // a second run is told what the first one found
+        for (told, most) in [(&[][..], usize::MAX), (&found, 3)] {
+            let (again, _) = frame(&sources, told, limits, &[most]).expect("sound");
+            prop_assert_eq!(dripped.len(), again.len());
+            for (one, other) in dripped.iter().zip(&again) {
+                prop_assert_eq!(&one.pieces, &other.pieces);
+                prop_assert_eq!(&one.bytes, &other.bytes);
+            }
         }
     }
 
@@ -236,7 +227,7 @@ proptest! {
         chunk_bytes in 1_usize..50,
         framing in prop_oneof![Just(Framing::Lines), Just(Framing::Values)],
     ) {
-        let (chunks, _) = frame(&[&bytes], Some(framing), limits(chunk_bytes, 1 << 20), &[3, 11]).expect("never an error");
+        let (chunks, _) = frame(&[&bytes], &[framing], limits(chunk_bytes, 1 << 20), &[3, 11]).expect("never an error");
         let mut next = 0;
         for piece in chunks.iter().flat_map(|chunk| &chunk.pieces) {
             let range = piece.range();
@@ -298,7 +289,7 @@ fn chunks_are_cut_at_the_last_record_that_fits() {
     ] {
         let (chunks, _) = frame(
             &[source.as_bytes()],
-            Some(framing),
+            &[framing],
             limits(chunk_bytes, 100),
             &[5],
         )
@@ -321,7 +312,7 @@ fn small_sources_share_a_chunk() {
         b"{\"b\":2}\n",
         b"{\"c\":\"long enough\"}\n",
     ];
-    let (chunks, framings) = frame(&sources, None, limits(30, 100), &[2]).expect("sound");
+    let (chunks, framings) = frame(&sources, &[], limits(30, 100), &[2]).expect("sound");
     let pieces: Vec<Vec<(u32, &str)>> = chunks
         .iter()
         .map(|chunk| {
@@ -348,7 +339,7 @@ fn white_space_without_end_is_no_chunk() {
     let tail = [&newlines[..], b"{}"].concat();
     let (chunks, _) = frame(
         &[&newlines, &blank, &tail],
-        Some(Framing::Values),
+        &[Framing::Values; 3],
         limits(10, 100),
         &[64],
     )
@@ -358,7 +349,7 @@ fn white_space_without_end_is_no_chunk() {
     assert_eq!((piece.source, text(&chunks[0], piece).trim()), (2, "{}"));
     check_positions(&chunks, &[&newlines, &blank, &tail]);
     assert!(
-        frame(&[&newlines], None, limits(10, 100), &[64])
+        frame(&[&newlines], &[], limits(10, 100), &[64])
             .expect("sound")
             .0
             .is_empty()
@@ -378,7 +369,7 @@ fn a_record_may_be_longer_than_a_chunk_up_to_its_limit() {
         let run = |record_bytes| {
             frame(
                 &[source.as_bytes()],
-                Some(framing),
+                &[framing],
                 limits(10, record_bytes),
                 &[7],
             )
@@ -426,8 +417,8 @@ fn faults_between_elements_have_a_place() {
         ("\u{feff}[{}],", ArrayFault::AfterEnd, 1, 8),
     ] {
         for chunk_bytes in [1, 2, 3, 5, 8, 100] {
-            let error = frame(&[source.as_bytes()], None, limits(chunk_bytes, 100), &[2])
-                .expect_err(source);
+            let error =
+                frame(&[source.as_bytes()], &[], limits(chunk_bytes, 100), &[2]).expect_err(source);
             let FrameError::Array {
                 line: l,
                 column: c,
@@ -446,14 +437,14 @@ fn faults_between_elements_have_a_place() {
             assert!(*offset <= source.len() as u64);
         }
     }
-    let error = frame(&[b" {}"], Some(Framing::Array), limits(9, 9), &[9]).expect_err("no array");
+    let error = frame(&[b" {}"], &[Framing::Array], limits(9, 9), &[9]).expect_err("no array");
     assert_eq!(
         error.to_string(),
         "s0:1:2: the input is not an array (byte 1)"
     );
     // what is wrong inside elements is for the decoder to say
     for source in ["[{} {}]", "[}]", "[{]}]", "[1 2,]x]"] {
-        let framed = frame(&[source.as_bytes()], None, limits(100, 100), &[9]);
+        let framed = frame(&[source.as_bytes()], &[], limits(100, 100), &[9]);
         let between = matches!(
             framed,
             Err(FrameError::Array {
@@ -485,4 +476,52 @@ fn a_failed_read_names_the_source_and_the_place() {
     assert_eq!(error.to_string(), "cannot read a\\u{7}.gz after byte 5");
     let cause = std::error::Error::source(&error).expect("a cause");
     assert_eq!(cause.to_string(), "the gzip data ends early");
+}
+
+#[test]
+fn an_endless_record_is_not_read_to_its_end() {
+    struct Endless(u64);
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            into.fill(if self.0 == 0 { b'{' } else { b'1' });
+            self.0 += into.len() as u64;
+            Ok(into.len())
+        }
+    }
+    for framing in [None, Some(Framing::Lines), Some(Framing::Values)] {
+        let mut reader = Endless(0);
+        let feed = Feed {
+            source: 0,
+            name: "s".to_owned(),
+            reader: &mut reader,
+            framing,
+        };
+        let limits = limits(100_000, 3_000_000);
+        let error = Framer::new([Ok(feed)].into_iter(), limits)
+            .next_chunk(None)
+            .expect_err("endless");
+        assert!(
+            matches!(
+                error,
+                FrameError::RecordTooLong {
+                    line: 1,
+                    offset: 0,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(
+            reader.0 <= 3_000_002,
+            "{} bytes of {framing:?} were read",
+            reader.0
+        );
+    }
+}
+
+#[test]
+fn a_framer_may_go_to_another_thread() {
+    fn takes<T: Send>(_: &T) {}
+    let feeds = std::iter::empty::<Result<Feed<crate::source::Opened>, SourceError>>();
+    takes(&Framer::new(feeds, Limits::default()));
 }
