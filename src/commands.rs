@@ -5,6 +5,7 @@
 
 mod export;
 mod init;
+mod inputs;
 mod plan;
 mod session;
 

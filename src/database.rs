@@ -61,6 +61,8 @@ pub struct Endpoint {
     pub user: String,
     /// Password, if there is one; it need not be UTF-8
     pub password: Option<zeroize::Zeroizing<Vec<u8>>>,
+    /// Where the password is from or was looked for, in words, for whoever is not let in
+    pub password_advice: String,
     /// How TLS is judged
     pub tls: TlsMode,
     /// By which authorities
@@ -83,6 +85,8 @@ pub enum DatabaseError {
         port: u16,
         /// User
         user: String,
+        /// Where the password is from
+        password_advice: String,
         /// Why
         #[source]
         source: ConnectError,
@@ -238,9 +242,16 @@ impl DatabaseError {
     /// What the user can do, where it can be told from the error alone.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Connect { source, host, port, user } => Some(match source {
-                ConnectError::Server(error) if error.code == "28P01" => {
-                    format!("check the password of {user} (PGPASSWORD, or the first matching line of the password file)")
+            Self::Connect {
+                source,
+                host,
+                port,
+                password_advice,
+                ..
+            } => Some(match source {
+                ConnectError::Server(error) if error.code == "28P01" => password_advice.clone(),
+                ConnectError::Network(reason) if reason.contains("password") => {
+                    password_advice.clone()
                 }
                 ConnectError::Server(error) if error.code == "28000" => {
                     "the server refuses this user, database or connection without TLS; check --user, --database and --sslmode".into()
@@ -318,6 +329,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
         host: endpoint.host.clone(),
         port: endpoint.port,
         user: endpoint.user.clone(),
+        password_advice: endpoint.password_advice.clone(),
         source: match error.as_db_error() {
             Some(error) => ConnectError::Server(server_error(error)),
             None => ConnectError::Network(causes(&error)),
@@ -331,6 +343,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
             host: endpoint.host.clone(),
             port: endpoint.port,
             user: endpoint.user.clone(),
+            password_advice: endpoint.password_advice.clone(),
             source: ConnectError::Network("no answer in time".into()),
         })?
         .map_err(failed)?;

@@ -103,7 +103,7 @@ struct ManifestMeta {
 
 /// The manifest: every part once, `mandatory` (a missing one must fail the COPY, not be skipped)
 /// and with its exact length, which COPY demands for Parquet (Redshift: using a manifest).
-pub fn manifest(parts: &[StagedPart]) -> Vec<u8> {
+pub fn manifest(parts: &[&StagedPart]) -> Vec<u8> {
     let mut listed = std::collections::HashSet::new();
     let manifest = Manifest {
         entries: parts
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_manifest_lists_each_part_once_with_its_length() {
-        let text = String::from_utf8(manifest(&[part("a", 4), part("b", 5), part("a", 4)]))
+        let text = String::from_utf8(manifest(&[&part("a", 4), &part("b", 5), &part("a", 4)]))
             .expect("UTF-8");
         assert_eq!(
             text,

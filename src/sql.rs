@@ -80,7 +80,7 @@ impl fmt::Debug for Statement {
 
 /// A table by schema and name, both folded. An unqualified table means `public`, never the
 /// search_path: two sessions with different paths would have two ledgers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableName {
     /// Schema
     pub schema: String,
@@ -89,8 +89,19 @@ pub struct TableName {
 }
 
 impl fmt::Display for TableName {
+    /// `schema.table` as a user would give it: a part in quotes where it needs them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.table)
+        for (separator, part) in [("", &self.schema), (".", &self.table)] {
+            let is_bare = !part.starts_with(|c: char| c.is_ascii_digit())
+                && part
+                    .chars()
+                    .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
+            match is_bare {
+                true => write!(f, "{separator}{part}")?,
+                false => write!(f, "{separator}{}", identifier(part))?,
+            }
+        }
+        Ok(())
     }
 }
 

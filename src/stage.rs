@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
@@ -130,7 +129,8 @@ impl Conversion {
     /// Whether the input cannot be loaded as it is: too many rejects, or one after which the rest of
     /// its source was not read.
     pub fn is_rejected(&self, max_rejects: u64) -> bool {
-        self.rejects.len() as u64 > max_rejects || self.rejects.iter().any(|r| r.rest == Rest::Unread)
+        self.rejects.len() as u64 > max_rejects
+            || self.rejects.iter().any(|r| r.rest == Rest::Unread)
     }
 }
 
@@ -237,8 +237,16 @@ pub async fn stage(
 }
 
 async fn put(store: &Store, key: String, part: Part) -> Result<(), StoreError> {
-    let put = store.put_if_absent(&key, &part.bytes, part.crc64nvme).await?;
-    tracing::debug!(key, bytes = part.bytes.len(), rows = part.rows, ?put, "part staged");
+    let put = store
+        .put_if_absent(&key, &part.bytes, part.crc64nvme)
+        .await?;
+    tracing::debug!(
+        key,
+        bytes = part.bytes.len(),
+        rows = part.rows,
+        ?put,
+        "part staged"
+    );
     Ok(())
 }
 
@@ -247,11 +255,17 @@ async fn put(store: &Store, key: String, part: Part) -> Result<(), StoreError> {
 /// # Errors
 /// [`StageError`]
 pub async fn survey(job: Job, meter: &Arc<Meter>) -> Result<Conversion, StageError> {
-    on_a_thread(job, Sink::Null, meter).await.map_err(|_| StageError::Stopped)?
+    on_a_thread(job, Sink::Null, meter)
+        .await
+        .map_err(|_| StageError::Stopped)?
 }
 
 /// Starts the conversion; the answer comes when it has ended.
-fn on_a_thread(job: Job, sink: Sink, meter: &Arc<Meter>) -> oneshot::Receiver<Result<Conversion, StageError>> {
+fn on_a_thread(
+    job: Job,
+    sink: Sink,
+    meter: &Arc<Meter>,
+) -> oneshot::Receiver<Result<Conversion, StageError>> {
     let (answer, conversion) = oneshot::channel();
     let meter = Arc::clone(meter);
     std::thread::Builder::new()
@@ -278,7 +292,9 @@ pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, Stag
         meter.bytes.store(0, Ordering::Relaxed);
         meter.records.store(0, Ordering::Relaxed);
         if let Sink::Parts(sender) = sink {
-            sender.blocking_send(Made::Again).map_err(|_| StageError::Stopped)?;
+            sender
+                .blocking_send(Made::Again)
+                .map_err(|_| StageError::Stopped)?;
         }
     }
 }
@@ -374,9 +390,9 @@ fn read(
         for ended in framer.ended() {
             finished.push((ended.source, ended.reader.finish()?));
         }
-        match chunk {
-            Some(chunk) if to_workers.send(chunk).is_ok() => {}
-            _ => break,
+        let Some(chunk) = chunk else { break };
+        if to_workers.send(chunk).is_err() {
+            break;
         }
     }
     Ok(finished)
@@ -390,7 +406,10 @@ fn work(
     done: &SyncSender<Worked>,
 ) {
     loop {
-        let next = chunks.lock().expect("nobody panics while waiting for a chunk").recv();
+        let next = chunks
+            .lock()
+            .expect("nobody panics while waiting for a chunk")
+            .recv();
         let Ok(chunk) = next else { return };
         let worked = Worked {
             sequence: chunk.sequence,
@@ -411,10 +430,13 @@ fn decode_and_encode(
     unknown: UnknownKeys,
     encoder: Option<&Encoder>,
 ) -> Result<Output, WorkError> {
-    let decoded = decode::decode(chunk, schema, unknown).map_err(|cut| WorkError::Cut(cut.source))?;
+    let decoded =
+        decode::decode(chunk, schema, unknown).map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match encoder {
         Some(encoder) if decoded.rows > 0 => {
-            let encoded = encoder.encode_row_group(&decoded.columns, decoded.rows);
+            let rows =
+                usize::try_from(decoded.rows).expect("rows of a chunk are counted in memory");
+            let encoded = encoder.encode_row_group(&decoded.columns, rows);
             Some(encoded.map_err(WorkError::Encode)?)
         }
         _ => None,
@@ -444,7 +466,13 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(job: &'a Job, schema: &'a Schema, encoder: Option<&'a Encoder>, sink: &'a Sink, meter: &'a Meter) -> Self {
+    fn new(
+        job: &'a Job,
+        schema: &'a Schema,
+        encoder: Option<&'a Encoder>,
+        sink: &'a Sink,
+        meter: &'a Meter,
+    ) -> Self {
         Self {
             job,
             schema,
@@ -468,7 +496,11 @@ impl<'a> Assembly<'a> {
 
     /// Takes chunks in order until there are no more, or one says that the conversion must begin
     /// again.
-    fn run(&mut self, worked: &Receiver<Worked>, free: &SyncSender<Vec<u8>>) -> Result<Option<Attempt>, StageError> {
+    fn run(
+        &mut self,
+        worked: &Receiver<Worked>,
+        free: &SyncSender<Vec<u8>>,
+    ) -> Result<Option<Attempt>, StageError> {
         let mut waiting: BTreeMap<u64, Worked> = BTreeMap::new();
         let mut next = 0;
         while let Ok(one) = worked.recv() {
@@ -530,7 +562,9 @@ impl<'a> Assembly<'a> {
         counts: &[SourceCount],
         ranges: Vec<Range>,
     ) -> Result<(), StageError> {
-        let encoder = self.encoder.expect("there is a row group only where there is an encoder");
+        let encoder = self
+            .encoder
+            .expect("there is a row group only where there is an encoder");
         let mut part = match self.part.take() {
             Some(part) => part,
             None => PartBuilder::new(encoder)?,
@@ -543,7 +577,7 @@ impl<'a> Assembly<'a> {
             }
         }
         self.part_ranges.extend(ranges);
-        let is_full = part.bytes() >= self.job.options.part_bytes;
+        let is_full = part.bytes() >= self.job.options.part_bytes as u64;
         self.part = Some(part);
         if is_full { self.close_part() } else { Ok(()) }
     }
@@ -552,14 +586,19 @@ impl<'a> Assembly<'a> {
         let (Some(part), Sink::Parts(sender)) = (self.part.take(), self.sink) else {
             return Ok(());
         };
-        let ranges: Vec<(&str, u64, u64)> = self
-            .part_ranges
-            .drain(..)
-            .map(|range| (self.job.sources[range.source as usize].name.as_str(), range.offset, range.length))
-            .collect();
-        let part = part.finish(&encode::ranges_digest(&ranges))?;
+        let sources = &self.job.sources;
+        let ranges = self.part_ranges.drain(..).map(|range| {
+            (
+                sources[range.source as usize].name.as_str(),
+                range.offset,
+                range.length,
+            )
+        });
+        let part = part.finish(&encode::ranges_digest(ranges))?;
         let sources = std::mem::take(&mut self.part_sources);
-        sender.blocking_send(Made::Part(part, sources)).map_err(|_| StageError::Stopped)
+        sender
+            .blocking_send(Made::Part(part, sources))
+            .map_err(|_| StageError::Stopped)
     }
 
     fn finish(mut self, mut finished: Vec<(u32, Finished)>) -> Result<Attempt, StageError> {
@@ -571,7 +610,11 @@ impl<'a> Assembly<'a> {
             .into_iter()
             .map(|(source, finished)| {
                 let (read, rejected) = self.counts[source as usize];
-                Converted { finished, read, rejected }
+                Converted {
+                    finished,
+                    read,
+                    rejected,
+                }
             })
             .collect();
         Ok(Attempt::Done(Box::new(self.conversion)))

@@ -223,7 +223,7 @@ pub async fn open_s3(options: S3Options) -> Result<Store, StoreError> {
 }
 
 /// Whether nobody on the way can read what goes to this endpoint: https, or this machine itself.
-fn is_private_transport(url: &str) -> bool {
+pub fn is_private_transport(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
@@ -239,6 +239,7 @@ fn is_private_transport(url: &str) -> bool {
         None => host_port.split(':').next().unwrap_or_default(),
     };
     host.eq_ignore_ascii_case("localhost")
+        || host.ends_with(".localhost")
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
@@ -768,6 +769,9 @@ mod tests {
             ("http://s3.example.com", false),
             ("http://127.0.0.1.example.com:80", false),
             ("http://localhost@example.com", false),
+            ("http://bucket.localhost:1", true),
+            ("http://localhost.example.com", false),
+            ("http://localstack:4566", false),
             ("http://10.0.0.1:4566", false),
             ("127.0.0.1:4566", false),
         ] {

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
-use super::session::{self, Access};
+use super::session;
 use crate::database::Session;
 use crate::decode::{Reject, UnknownKeys};
-use crate::error::{Error, Failure};
+use crate::error::{Cause, Failure};
 use crate::ledger::{Candidate, Policy};
 use crate::load::{self, Committed, Ending, Request, Table, Target};
 use crate::receipt::{self, KeyPrefix, Staged};
@@ -33,13 +33,17 @@ const PLANS: u32 = 6;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
-pub(super) async fn run(export: Export, progress: &Progress, commit_sent: &Cell<bool>) -> Result<Answer, Failure> {
+pub(super) async fn run(
+    export: Export,
+    progress: &Progress,
+    commit_sent: &Cell<bool>,
+) -> Result<Answer, Failure> {
     let started = Instant::now();
     let report = match &export.destination {
         Destination::Redshift(load) => redshift(&export, load, progress, commit_sent).await,
         Destination::Directory(directory) => {
             let staged = to_directory(&export, directory, progress).await;
-            staged.map_err(|error| Failure::from(error.loading(&export.table)))
+            staged.map_err(|error| Failure::from(error.during(format!("load {}", export.table))))
         }
     };
     report.map(|mut report| {
@@ -66,7 +70,6 @@ struct Batch {
 struct Run<'a> {
     export: &'a Export,
     load: &'a Load,
-    access: Access,
     target: Target,
     store: Store,
     policy: Policy,
@@ -81,15 +84,19 @@ async fn redshift(
     progress: &Progress,
     commit_sent: &Cell<bool>,
 ) -> Result<Report, Failure> {
-    let failed = |error: Error| Failure::from(error.loading(&export.table));
+    let failed = |error: Cause| Failure::from(error.during(format!("load {}", export.table)));
     let (found, warnings) = inputs::find_sources(&export.inputs).map_err(failed)?;
     progress.phase("connecting");
-    let access = session::access(&load.database);
-    let target = session::target(&access, &load.database, &export.table, load.ledger_schema.as_deref());
+    let endpoint = session::endpoint(&load.database);
+    let target = session::target(
+        &endpoint,
+        &load.database,
+        &export.table,
+        load.ledger_schema.as_deref(),
+    );
     let mut run = Run {
         export,
         load,
-        access,
         target,
         store: open_store(load).await.map_err(failed)?,
         policy: policy(export, load),
@@ -109,29 +116,39 @@ async fn redshift(
 
 impl Run<'_> {
     /// Look, stage, plan, load; again from the look where the load asks for it.
-    async fn all(&mut self, sources: Vec<Source>, mut report: Report, commit_sent: &Cell<bool>) -> Result<Report, Error> {
+    async fn all(
+        &mut self,
+        sources: Vec<Source>,
+        mut report: Report,
+        commit_sent: &Cell<bool>,
+    ) -> Result<Report, Cause> {
         self.store.check().await?;
         let mut batch: Option<Batch> = None;
         let mut pending = sources;
         let mut spanning = Spanning::Allowed;
         for _ in 0..PLANS {
-            let mut session = session::connect(&self.access).await?;
+            let mut session = session::connect(&self.target.endpoint).await?;
             let table = load::look(&session, &self.target).await?;
             let idle_since = Instant::now();
             if batch.is_none() {
-                pending = self.without_known(&session, &table, pending, &mut report).await?;
+                pending = self
+                    .without_known(&session, &table, pending, &mut report)
+                    .await?;
                 if pending.is_empty() {
                     report.outcome = Outcome::AlreadyLoaded;
                     return Ok(report);
                 }
             }
-            if batch.as_ref().is_none_or(|batch| !load::takes(&table, &batch.staged.schema)) {
+            if batch
+                .as_ref()
+                .is_none_or(|batch| !load::takes(&table, &batch.staged.schema))
+            {
                 pending = inputs::spool(pending, &self.export.conversion)?;
                 batch = Some(self.stage(pending.clone(), &table, spanning).await?);
             }
             let made = batch.as_ref().expect("a batch was made above");
             if idle_since.elapsed() > IDLE {
-                session = session::connect(&self.access).await?;
+                session = session::connect(&self.target.endpoint).await?;
             }
             let plan = self.plan(&session, &table, &made.staged).await?;
             if plan.load.is_empty() {
@@ -150,7 +167,9 @@ impl Run<'_> {
                 table: &table,
                 plan: &plan,
                 manifest_url: &manifest_url,
-                recorded_at: &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                recorded_at: &jiff::Timestamp::now()
+                    .strftime("%Y-%m-%dT%H:%M:%SZ")
+                    .to_string(),
                 pre_sql: &self.load.pre_sql,
                 post_sql: &self.load.post_sql,
                 commit_sent,
@@ -167,7 +186,7 @@ impl Run<'_> {
                 }
             }
         }
-        Err(Error::Contention { plans: PLANS })
+        Err(Cause::Contention { tries: PLANS })
     }
 
     /// The sources whose names the ledger does not have, or has with other content (which the policy
@@ -179,16 +198,26 @@ impl Run<'_> {
         table: &Table,
         sources: Vec<Source>,
         report: &mut Report,
-    ) -> Result<Vec<Source>, Error> {
+    ) -> Result<Vec<Source>, Cause> {
         let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
-        let entries = load::entries(session, &self.target, &self.policy.scope, &names, &[], table.oid).await?;
+        let entries = load::entries(
+            session,
+            &self.target,
+            &self.policy.scope,
+            &names,
+            &[],
+            table.oid,
+        )
+        .await?;
         if entries.is_empty() {
             return Ok(sources);
         }
         self.progress.phase("comparing with the ledger");
-        let known: std::collections::HashSet<&str> = entries.iter().map(|e| e.name.as_str()).collect();
-        let (known, mut pending): (Vec<Source>, Vec<Source>) =
-            sources.into_iter().partition(|s| known.contains(s.name.as_str()));
+        let known: std::collections::HashSet<&str> =
+            entries.iter().map(|e| e.name.as_str()).collect();
+        let (known, mut pending): (Vec<Source>, Vec<Source>) = sources
+            .into_iter()
+            .partition(|s| known.contains(s.name.as_str()));
         let known = inputs::spool(known, &self.export.conversion)?;
         let mut candidates = Vec::new();
         for source in &known {
@@ -199,7 +228,8 @@ impl Run<'_> {
                 digest: digested.digest.to_hex().to_string(),
             });
         }
-        let plan = crate::ledger::decide(&candidates, &entries, &self.policy).map_err(load::LoadError::from)?;
+        let plan = crate::ledger::decide(&candidates, &entries, &self.policy)
+            .map_err(load::LoadError::from)?;
         report.sources.skipped += plan.skip.len() as u64;
         report.warnings.extend(plan.warnings);
         pending.extend(plan.load.iter().map(|index| known[*index].clone()));
@@ -207,9 +237,18 @@ impl Run<'_> {
     }
 
     /// Converts and uploads. Without a table the schema is inferred first, from every record.
-    async fn stage(&mut self, sources: Vec<Source>, table: &Table, spanning: Spanning) -> Result<Batch, Error> {
+    async fn stage(
+        &mut self,
+        sources: Vec<Source>,
+        table: &Table,
+        spanning: Spanning,
+    ) -> Result<Batch, Cause> {
         let (schema, notes, digests) = match table.oid {
-            Some(_) => (session::schema_of(table, &self.export.table)?, Vec::new(), None),
+            Some(_) => (
+                session::schema_of(table, &self.export.table)?,
+                Vec::new(),
+                None,
+            ),
             None => {
                 let inferred = infer(&self.export.conversion, &sources, self.progress).await?;
                 (inferred.schema, inferred.notes, Some(inferred.digests))
@@ -224,11 +263,19 @@ impl Run<'_> {
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
-                    return Err(stage::StageError::Changed { name: source.name.clone() }.into());
+                    return Err(stage::StageError::Changed {
+                        name: source.name.clone(),
+                    }
+                    .into());
                 }
             }
         }
-        Ok(Batch { staged, sources, rejects, notes })
+        Ok(Batch {
+            staged,
+            sources,
+            rejects,
+            notes,
+        })
     }
 
     /// Stages each group for itself, all under one schema: when one of them has longer nested values
@@ -238,12 +285,13 @@ impl Run<'_> {
         groups: Vec<Vec<Source>>,
         mut schema: Schema,
         sources: &[Source],
-    ) -> Result<(Staged, Vec<Reject>), Error> {
+    ) -> Result<(Staged, Vec<Reject>), Cause> {
         'again: loop {
             let mut staged = Staged::default();
             let mut rejects = Vec::new();
             for group in &groups {
-                let first = u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
+                let first =
+                    u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
                     schema: schema.clone(),
@@ -258,7 +306,12 @@ impl Run<'_> {
                     source: reject.source + first,
                     ..reject.clone()
                 }));
-                refuse_rejected(&conversion, &rejects, sources, self.export.conversion.max_rejects)?;
+                refuse_rejected(
+                    &conversion,
+                    &rejects,
+                    sources,
+                    self.export.conversion.max_rejects,
+                )?;
                 for part in &mut further.parts {
                     part.sources.iter_mut().for_each(|source| *source += first);
                     self.keys.push(part.key.clone());
@@ -276,7 +329,10 @@ impl Run<'_> {
     }
 
     fn prefix(&self, sources: &[Source]) -> String {
-        let endpoint = format!("{}:{}", self.target.endpoint.host, self.target.endpoint.port);
+        let endpoint = format!(
+            "{}:{}",
+            self.target.endpoint.host, self.target.endpoint.port
+        );
         let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
         KeyPrefix {
@@ -289,33 +345,48 @@ impl Run<'_> {
         .text()
     }
 
-    async fn plan(&self, session: &Session, table: &Table, staged: &Staged) -> Result<crate::ledger::Plan, Error> {
+    async fn plan(
+        &self,
+        session: &Session,
+        table: &Table,
+        staged: &Staged,
+    ) -> Result<crate::ledger::Plan, Cause> {
         let candidates = load::candidates(staged);
         let names: Vec<String> = candidates.iter().map(|c| c.name.clone()).collect();
         let digests: Vec<String> = candidates.iter().map(|c| c.digest.clone()).collect();
         let scope = &self.policy.scope;
-        let entries = load::entries(session, &self.target, scope, &names, &digests, table.oid).await?;
+        let entries =
+            load::entries(session, &self.target, scope, &names, &digests, table.oid).await?;
         Ok(load::plan(staged, &entries, &self.policy).map_err(load::LoadError::from)?)
     }
 
-    async fn put_manifest(&mut self, manifest: &[u8]) -> Result<String, Error> {
+    async fn put_manifest(&mut self, manifest: &[u8]) -> Result<String, Cause> {
         let prefix = self.prefix(&[]);
         let key = format!("{prefix}/{}.manifest", blake3::hash(manifest).to_hex());
         let crc64 = store::crc64_nvme(manifest);
-        self.store.put_if_absent(&key, &Bytes::copy_from_slice(manifest), crc64).await?;
+        self.store
+            .put_if_absent(&key, &Bytes::copy_from_slice(manifest), crc64)
+            .await?;
         let url = self.store.url(&key);
         self.keys.push(key);
         Ok(url)
     }
 
-    async fn authorization(&self) -> Result<Authorization, Error> {
+    async fn authorization(&self) -> Result<Authorization, Cause> {
         Ok(match &self.load.authorization {
             CopyAuthorization::Roles(roles) => Authorization::Role(roles.join(",")),
             CopyAuthorization::DefaultRole => Authorization::DefaultRole,
             CopyAuthorization::SessionKeys => {
-                let (access_key_id, secret_access_key, session_token): (String, Zeroizing<String>, _) =
-                    self.store.session_keys().await?;
-                Authorization::Keys { access_key_id, secret_access_key, session_token }
+                let (access_key_id, secret_access_key, session_token): (
+                    String,
+                    Zeroizing<String>,
+                    _,
+                ) = self.store.session_keys().await?;
+                Authorization::Keys {
+                    access_key_id,
+                    secret_access_key,
+                    session_token,
+                }
             }
         })
     }
@@ -345,7 +416,7 @@ impl Run<'_> {
     }
 }
 
-async fn open_store(load: &Load) -> Result<Store, Error> {
+async fn open_store(load: &Load) -> Result<Store, Cause> {
     let stage = &load.stage;
     let options = S3Options {
         bucket: stage.bucket.clone(),
@@ -377,7 +448,11 @@ fn empty_report(export: &Export, sources: usize) -> Report {
         table: export.table.clone(),
         load_id: None,
         load_number: None,
-        sources: SourceCounts { total: sources as u64, loaded: 0, skipped: 0 },
+        sources: SourceCounts {
+            total: sources as u64,
+            loaded: 0,
+            skipped: 0,
+        },
         records: RecordCounts::default(),
         parts: PartCounts::default(),
         input_bytes: 0,
@@ -390,7 +465,10 @@ fn empty_report(export: &Export, sources: usize) -> Report {
 }
 
 fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committed) -> Report {
-    let sources: Vec<_> = load.iter().map(|index| &made.staged.sources[*index]).collect();
+    let sources: Vec<_> = load
+        .iter()
+        .map(|index| &made.staged.sources[*index])
+        .collect();
     let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
     report.load_id = Some(committed.load_id.clone());
     report.load_number = u64::try_from(committed.number).ok();
@@ -414,11 +492,20 @@ fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committe
 
 fn empty_sources(made: &Batch) -> impl Iterator<Item = String> {
     let empty = made.staged.sources.iter().filter(|s| s.read == 0);
-    empty.map(|source| format!("{} has no records and gets no entry in the ledger", source.name))
+    empty.map(|source| {
+        format!(
+            "{} has no records and gets no entry in the ledger",
+            source.name
+        )
+    })
 }
 
 /// Parts in a directory, to look at. No database and no ledger: every source is converted.
-async fn to_directory(export: &Export, directory: &Path, progress: &Progress) -> Result<Report, Error> {
+async fn to_directory(
+    export: &Export,
+    directory: &Path,
+    progress: &Progress,
+) -> Result<Report, Cause> {
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
     let inferred = infer(&export.conversion, &sources, progress).await?;
@@ -434,7 +521,12 @@ async fn to_directory(export: &Export, directory: &Path, progress: &Progress) ->
     let meter = Arc::new(Meter::default());
     let work = stage::stage(job, &store, "shared", &meter);
     let (staged, conversion) = watched(progress, &meter, work).await?;
-    refuse_rejected(&conversion, &conversion.rejects, &sources, export.conversion.max_rejects)?;
+    refuse_rejected(
+        &conversion,
+        &conversion.rejects,
+        &sources,
+        export.conversion.max_rejects,
+    )?;
     let mut report = empty_report(export, sources.len());
     report.outcome = Outcome::Staged;
     report.records = RecordCounts {
@@ -442,7 +534,10 @@ async fn to_directory(export: &Export, directory: &Path, progress: &Progress) ->
         loaded: 0,
         rejected: staged.sources.iter().map(|s| s.rejected).sum(),
     };
-    report.parts = PartCounts { count: staged.parts.len() as u64, bytes: staged.part_bytes() };
+    report.parts = PartCounts {
+        count: staged.parts.len() as u64,
+        bytes: staged.part_bytes(),
+    };
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
     report.notes = inferred.notes;
     report.warnings = warnings;

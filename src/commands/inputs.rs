@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::decode::{Reject, UnknownKeys};
-use crate::error::Error;
+use crate::error::Cause;
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
 use crate::report::{LISTED_REJECTS, RejectLine};
@@ -18,32 +18,43 @@ use crate::stage::{self, Conversion, Job, Meter, Options};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
-pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Error> {
+pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Cause> {
     let naming = Naming {
         root: inputs.source_root.clone(),
-        working_directory: source::working_directory(inputs.shell_directory.clone().map(Into::into))
-            .map_err(|source| Error::WorkingDirectory { source })?,
+        working_directory: source::working_directory(
+            inputs.shell_directory.clone().map(Into::into),
+        )
+        .map_err(|source| Cause::WorkingDirectory { source })?,
         standard_name: inputs.standard_input_name.clone(),
     };
     let found = source::find(&inputs.inputs, &naming)?;
     let mut warnings = Vec::new();
     for repeated in &found.repeated {
-        warnings.push(format!("{} is {} again and is read once", repeated.name, repeated.first));
+        warnings.push(format!(
+            "{} is {} again and is read once",
+            repeated.name, repeated.first
+        ));
     }
     for link in &found.directory_links {
-        warnings.push(format!("{} is a link to a directory and is not followed", link.display()));
+        warnings.push(format!(
+            "{} is a link to a directory and is not followed",
+            link.display()
+        ));
     }
     Ok((found, warnings))
 }
 
 /// Makes every source readable more than once: streams are copied into an unlinked file. A schema
 /// that turns out too narrow, and a load that must be planned again, read the input twice.
-pub(super) fn spool(sources: Vec<Source>, conversion: &ConversionSettings) -> Result<Vec<Source>, Error> {
+pub(super) fn spool(
+    sources: Vec<Source>,
+    conversion: &ConversionSettings,
+) -> Result<Vec<Source>, Cause> {
     let system = std::env::temp_dir();
     let directory = conversion.spool_directory.as_deref().unwrap_or(&system);
     sources
         .into_iter()
-        .map(|source| source::spool(source, directory, conversion.spool_limit).map_err(Error::from))
+        .map(|source| source::spool(source, directory, conversion.spool_limit).map_err(Cause::from))
         .collect()
 }
 
@@ -78,7 +89,7 @@ pub(super) async fn infer(
     conversion: &ConversionSettings,
     sources: &[Source],
     progress: &Progress,
-) -> Result<Inferred, Error> {
+) -> Result<Inferred, Cause> {
     progress.phase("inferring the schema");
     let job = Job {
         sources: sources.to_vec(),
@@ -88,7 +99,12 @@ pub(super) async fn infer(
     };
     let meter = Arc::new(Meter::default());
     let surveyed = watched(progress, &meter, stage::survey(job, &meter)).await?;
-    refuse_rejected(&surveyed, &surveyed.rejects, sources, conversion.max_rejects)?;
+    refuse_rejected(
+        &surveyed,
+        &surveyed.rejects,
+        sources,
+        conversion.max_rejects,
+    )?;
     let chosen = facts::choose(&surveyed.facts)?;
     Ok(Inferred {
         schema: chosen.schema,
@@ -103,7 +119,11 @@ pub(super) async fn infer(
 }
 
 /// Waits for work and shows meanwhile how far it is.
-pub(super) async fn watched<T>(progress: &Progress, meter: &Meter, work: impl Future<Output = T>) -> T {
+pub(super) async fn watched<T>(
+    progress: &Progress,
+    meter: &Meter,
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -124,11 +144,11 @@ pub(super) fn refuse_rejected(
     rejects: &[Reject],
     sources: &[Source],
     limit: u64,
-) -> Result<(), Error> {
+) -> Result<(), Cause> {
     if !conversion.is_rejected(limit) {
         return Ok(());
     }
-    Err(Error::Rejected {
+    Err(Cause::Rejected {
         rejected: rejects.len() as u64,
         limit,
         extent: conversion.extent,
@@ -153,5 +173,8 @@ pub(super) fn reject_lines(rejects: &[Reject], sources: &[Source]) -> Vec<Reject
 /// Each text once, in order of the first time.
 pub(super) fn distinct(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = HashSet::new();
-    texts.into_iter().filter(|text| seen.insert(text.clone())).collect()
+    texts
+        .into_iter()
+        .filter(|text| seen.insert(text.clone()))
+        .collect()
 }

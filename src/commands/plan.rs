@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use super::{inputs, session};
 use crate::decode::UnknownKeys;
-use crate::error::{Error, Failure};
+use crate::error::{Cause, Failure};
 use crate::facts::{Facts, KeyFacts};
 use crate::load::{self, Table};
 use crate::report::{
-    Answer, FORMAT_VERSION, PlanReport, PlannedColumn, RecordCounts, SourceCounts,
+    Answer, FORMAT_VERSION, PlanReport, PlannedColumn, RecordCounts, SourceCounts, count,
 };
 use crate::schema::Schema;
 use crate::settings::Plan;
@@ -23,10 +23,10 @@ pub(super) async fn run(plan: Plan, progress: &Progress) -> Result<Answer, Failu
     let table = plan.table.clone();
     plan_all(plan, progress)
         .await
-        .map_err(|error| Failure::from(error.planning(&table)))
+        .map_err(|error| Failure::from(error.during(format!("plan {table}"))))
 }
 
-async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Error> {
+async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let started = Instant::now();
     let (found, warnings) = inputs::find_sources(&plan.inputs)?;
     let table = existing_table(&plan).await?;
@@ -47,7 +47,12 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Error> {
     };
     let meter = Arc::new(Meter::default());
     let checked = inputs::watched(progress, &meter, stage::survey(job, &meter)).await?;
-    inputs::refuse_rejected(&checked, &checked.rejects, &sources, plan.conversion.max_rejects)?;
+    inputs::refuse_rejected(
+        &checked,
+        &checked.rejects,
+        &sources,
+        plan.conversion.max_rejects,
+    )?;
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
     Ok(Answer::Plan(PlanReport {
@@ -57,8 +62,16 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Error> {
             .is_none()
             .then(|| sql::create_table(&plan.table, &schema).to_string()),
         columns: columns(&schema, facts.as_ref()),
-        sources: SourceCounts { total: sources.len() as u64, loaded: 0, skipped: 0 },
-        records: RecordCounts { read, loaded: read - rejected, rejected },
+        sources: SourceCounts {
+            total: sources.len() as u64,
+            loaded: 0,
+            skipped: 0,
+        },
+        records: RecordCounts {
+            read,
+            loaded: read - rejected,
+            rejected,
+        },
         input_bytes: sum(|s| s.finished.stored_bytes),
         notes,
         warnings,
@@ -69,13 +82,13 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Error> {
 }
 
 /// The target as it is, if a database is named.
-async fn existing_table(plan: &Plan) -> Result<Table, Error> {
+async fn existing_table(plan: &Plan) -> Result<Table, Cause> {
     let Some(database) = &plan.database else {
         return Ok(Table::default());
     };
-    let access = session::access(database);
-    let target = session::target(&access, database, &plan.table, None);
-    let session = session::connect(&access).await?;
+    let endpoint = session::endpoint(database);
+    let target = session::target(&endpoint, database, &plan.table, None);
+    let session = session::connect(&endpoint).await?;
     Ok(load::describe(&session, &target).await?)
 }
 
@@ -96,5 +109,17 @@ fn columns(schema: &Schema, facts: Option<&Facts>) -> Vec<PlannedColumn> {
 
 /// What was seen under a key, in words: `1,000 texts (longest 17 bytes), 24 nulls`.
 fn seen(key: &KeyFacts) -> String {
-    key.summary()
+    let numbers = key.numbers.integers + key.numbers.fractions;
+    let kinds = [
+        (key.booleans, "boolean", String::new()),
+        (numbers, "number", String::new()),
+        (key.texts.count, "text", format!(" (longest {} bytes)", key.texts.longest)),
+        (key.nested, "nested value", format!(" (longest {} bytes)", key.longest_json)),
+        (key.nulls, "null", String::new()),
+    ];
+    let seen = kinds.into_iter().filter(|(number, ..)| *number > 0);
+    let words: Vec<String> = seen
+        .map(|(number, noun, more)| format!("{}{more}", count(number, noun)))
+        .collect();
+    words.join(", ")
 }

@@ -1,24 +1,17 @@
 //! What commands share on their way to a database: settings turned into the values that the modules
 //! below take.
 
-use crate::credentials::{self, Login, PasswordOrigin};
-use crate::database::{ConnectError, DatabaseError, Endpoint, Session};
-use crate::error::Error;
+use crate::credentials::{self, Login};
+use crate::database::{Endpoint, Session};
+use crate::error::Cause;
 use crate::ledger::Origin;
-use crate::load::{self, Table, Target};
+use crate::load::{LoadError, Table, Target};
 use crate::schema::{Column, Nullability, Schema};
 use crate::settings::{Database, PachydermPipeline};
 use crate::sql::{self, TableName};
 
-/// Where to connect and with what password, and what to say about where it came from.
-pub(super) struct Access {
-    /// For `database`
-    pub(super) endpoint: Endpoint,
-    origin: PasswordOrigin,
-}
-
-/// Finds the password. Says nothing about whether it is right.
-pub(super) fn access(database: &Database) -> Access {
+/// Where to connect, and with what password; whether it is right is not known yet.
+pub(super) fn endpoint(database: &Database) -> Endpoint {
     let found = credentials::find_password(
         &database.password,
         Login {
@@ -31,40 +24,36 @@ pub(super) fn access(database: &Database) -> Access {
     for warning in &found.warnings {
         tracing::warn!("{warning}");
     }
-    Access {
-        endpoint: Endpoint {
-            host: database.host.clone(),
-            address: database.host_address,
-            port: database.port,
-            database: database.database.clone(),
-            user: database.user.clone(),
-            password: found.secret.map(|secret| secret.expose().to_vec().into()),
-            tls: database.tls.mode,
-            roots: database.tls.roots.clone(),
-            connect_timeout: database.connect_timeout,
-            application_name: database.application_name.clone(),
-        },
-        origin: found.origin,
+    Endpoint {
+        host: database.host.clone(),
+        address: database.host_address,
+        port: database.port,
+        database: database.database.clone(),
+        user: database.user.clone(),
+        password_advice: found.origin.hint(),
+        password: found.secret.map(|secret| secret.expose().to_vec().into()),
+        tls: database.tls.mode,
+        roots: database.tls.roots.clone(),
+        connect_timeout: database.connect_timeout,
+        application_name: database.application_name.clone(),
     }
 }
 
-/// Connects; a refused password comes with where it was from.
-pub(super) async fn connect(access: &Access) -> Result<Session, Error> {
-    crate::database::connect(&access.endpoint).await.map_err(|error| match &error {
-        DatabaseError::Connect { source: ConnectError::Server(server), .. } if server.code == "28P01" => {
-            Error::Password { source: error, origin: access.origin.hint() }
-        }
-        _ if access.endpoint.password.is_none() && error.to_string().contains("password") => {
-            Error::Password { source: error, origin: access.origin.hint() }
-        }
-        _ => Error::from(load::LoadError::from(error)),
-    })
+/// Connects.
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<Session, Cause> {
+    let session = crate::database::connect(endpoint).await;
+    Ok(session.map_err(LoadError::from)?)
 }
 
 /// The target with its ledger's names.
-pub(super) fn target(access: &Access, database: &Database, table: &TableName, ledger_schema: Option<&str>) -> Target {
+pub(super) fn target(
+    endpoint: &Endpoint,
+    database: &Database,
+    table: &TableName,
+    ledger_schema: Option<&str>,
+) -> Target {
     Target {
-        endpoint: access.endpoint.clone(),
+        endpoint: endpoint.clone(),
         table: table.clone(),
         names: sql::ledger_names(table, ledger_schema.unwrap_or(&table.schema)),
         lock_timeout: database.lock_timeout,
@@ -88,18 +77,24 @@ pub(super) fn origin(writer: Option<&PachydermPipeline>) -> Origin {
 
 /// The table's columns as a schema: those stagecopy loads, and of the others only such that a row can
 /// do without.
-pub(super) fn schema_of(table: &Table, name: &TableName) -> Result<Schema, Error> {
+pub(super) fn schema_of(table: &Table, name: &TableName) -> Result<Schema, Cause> {
     let mut schema = Schema::default();
     for column in &table.columns {
         let can_be_left_out = column.has_default || !column.not_null;
         match column.column_type {
             Some(column_type) => {
-                let nullability = if can_be_left_out { Nullability::Nullable } else { Nullability::Required };
-                schema.columns.push(Column::new(&column.name, column_type, nullability));
+                let nullability = if can_be_left_out {
+                    Nullability::Nullable
+                } else {
+                    Nullability::Required
+                };
+                schema
+                    .columns
+                    .push(Column::new(&column.name, column_type, nullability));
             }
             None if can_be_left_out => {}
             None => {
-                return Err(Error::ColumnType {
+                return Err(Cause::ColumnType {
                     table: name.clone(),
                     column: column.name.clone(),
                     column_type: column.type_text.clone(),
