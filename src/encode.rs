@@ -26,7 +26,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::schema::{Column, ColumnType, Schema};
+use crate::schema::{Column, ColumnType, MAX_DECIMAL_PRECISION, Schema};
 
 /// Footer key under which [`ranges_digest`] stands, in hexadecimal.
 pub const RANGES_KEY: &str = "stagecopy.ranges";
@@ -56,6 +56,16 @@ pub enum EncodeError {
     Level {
         /// As given
         level: i32,
+    },
+    /// Redshift has no such DECIMAL (Redshift: numeric types)
+    #[error(
+        "column {column} is {column_type}: a decimal has 1 to 38 digits, as many or fewer behind the point"
+    )]
+    Decimal {
+        /// Its name
+        column: String,
+        /// As the schema says
+        column_type: ColumnType,
     },
     /// The columns are not those of the schema
     #[error("{found} columns where the schema has {expected}")]
@@ -289,8 +299,8 @@ fn properties(compression: Compression) -> Result<WriterProperties, EncodeError>
         .build())
 }
 
-fn parquet_schema(schema: &Schema) -> Result<TypePtr, ParquetError> {
-    let columns: Result<Vec<TypePtr>, ParquetError> = schema
+fn parquet_schema(schema: &Schema) -> Result<TypePtr, EncodeError> {
+    let columns: Result<Vec<TypePtr>, EncodeError> = schema
         .columns
         .iter()
         .map(|column| parquet_column(column).map(Arc::new))
@@ -303,7 +313,7 @@ fn parquet_schema(schema: &Schema) -> Result<TypePtr, ParquetError> {
 
 /// The staged type in Parquet's words (Redshift: COPY from columnar data formats, and what UNLOAD
 /// writes).
-fn parquet_column(column: &Column) -> Result<Type, ParquetError> {
+fn parquet_column(column: &Column) -> Result<Type, EncodeError> {
     let column_of = |physical| {
         Type::primitive_type_builder(&column.name, physical).with_repetition(Repetition::OPTIONAL)
     };
@@ -327,6 +337,12 @@ fn parquet_column(column: &Column) -> Result<Type, ParquetError> {
         ColumnType::Integer => column_of(Physical::INT32),
         ColumnType::BigInt => column_of(Physical::INT64),
         ColumnType::Decimal { precision, scale } => {
+            if !(1..=MAX_DECIMAL_PRECISION).contains(&precision) || scale > precision {
+                return Err(EncodeError::Decimal {
+                    column: column.name.clone(),
+                    column_type: column.staged,
+                });
+            }
             let (digits, scale) = (i32::from(precision), i32::from(scale));
             let decimal = DecimalType {
                 scale,
@@ -354,9 +370,10 @@ fn parquet_column(column: &Column) -> Result<Type, ParquetError> {
         }
     }
     .build()
+    .map_err(EncodeError::Parquet)
 }
 
-/// Fewest bytes that hold every number of `precision` digits in two's complement.
+/// Fewest bytes that hold every number of `precision` digits, at most 38, in two's complement.
 fn decimal_bytes(precision: u8) -> i32 {
     let largest = 10_u128.pow(u32::from(precision)) - 1;
     let bits = u128::BITS - largest.leading_zeros() + 1;

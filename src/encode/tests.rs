@@ -432,6 +432,18 @@ fn columns_of_another_shape_are_refused() {
 }
 
 #[test]
+fn decimals_that_redshift_does_not_have_are_refused() {
+    for (precision, scale) in [(0, 0), (39, 0), (200, 255), (5, 6)] {
+        let decimal = ColumnType::Decimal { precision, scale };
+        let refused = Encoder::new(&schema(&[decimal]), Compression::Snappy);
+        assert!(
+            matches!(refused, Err(EncodeError::Decimal { .. })),
+            "{decimal}"
+        );
+    }
+}
+
+#[test]
 fn ranges_of_different_input_have_different_digests() {
     let digest = |ranges: &[(&str, u64, u64)]| ranges_digest(ranges.iter().copied());
     let base = digest(&[("ab", 1, 2)]);

@@ -479,6 +479,65 @@ fn a_failed_read_names_the_source_and_the_place() {
 }
 
 #[test]
+fn stored_files_are_found_inflated_cut_and_hashed_in_one_pass() {
+    use crate::source::{Form, Input, Naming, find, open};
+    let directory = tempfile::tempdir().expect("a directory");
+    let lines = "{\"a\":1}\n{\"a\":2}\n".repeat(5_000);
+    let gzip = {
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::read::GzEncoder::new(lines.as_bytes(), level);
+        let mut gzip = Vec::new();
+        encoder.read_to_end(&mut gzip).expect("in memory");
+        gzip
+    };
+    let zstd = zstd::encode_all(&b"[{\"b\":1},\n{\"b\":2}]"[..], 1).expect("in memory");
+    let stored = [("a", lines.into_bytes()), ("b", gzip), ("c", zstd)];
+    for (name, bytes) in &stored {
+        std::fs::write(directory.path().join(name), bytes).expect("written");
+    }
+    let naming = Naming {
+        root: Some(directory.path().to_owned()),
+        working_directory: directory.path().to_owned(),
+        standard_name: None,
+    };
+    let sources = find(&[Input::Path(directory.path().to_owned())], &naming)
+        .expect("found")
+        .sources;
+    let feeds = (0..).zip(&sources).map(|(index, source)| {
+        Ok(Feed {
+            source: index,
+            name: source.name.clone(),
+            reader: open(source)?,
+            framing: None,
+        })
+    });
+    let mut framer = Framer::new(feeds, limits(10_000, 10_000));
+    let mut chunks = Vec::new();
+    while let Some(chunk) = framer.next_chunk(None).expect("sound") {
+        chunks.push(chunk);
+    }
+    let counts: Vec<usize> = records(&chunks, 3).iter().map(Vec::len).collect();
+    assert_eq!(counts, [10_000, 10_000, 2]);
+    for ((ended, (name, bytes)), form) in
+        framer
+            .ended()
+            .into_iter()
+            .zip(&stored)
+            .zip([Form::Plain, Form::Gzip, Form::Zstd])
+    {
+        assert_eq!(
+            (
+                sources[ended.source as usize].name.as_str(),
+                ended.reader.form()
+            ),
+            (*name, form)
+        );
+        let finished = ended.reader.finish().expect("unchanged");
+        assert_eq!(finished.digest, blake3::hash(bytes));
+    }
+}
+
+#[test]
 fn an_endless_record_is_not_read_to_its_end() {
     struct Endless(u64);
     impl Read for Endless {
