@@ -295,7 +295,6 @@ fn export(reader: &mut Reader<'_>) -> Option<Export> {
 }
 
 fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
-    let s3 = s3_client(reader);
     let inputs = inputs(reader);
     let conversion = conversion(reader);
     let table = reader.required("table", value::table_name);
