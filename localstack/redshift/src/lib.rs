@@ -23,19 +23,32 @@
 //! statement failed; `redshift.sql` refuses to run where the types are missing.
 
 pub mod backend;
+mod base64;
+pub mod certificate;
+pub mod checksum;
 pub mod column_types;
 pub mod copy;
 pub mod ddl;
+pub mod environment;
 pub mod errors;
 pub mod footer;
 pub mod history;
+pub mod keeper;
 pub mod load;
+mod multipart;
 pub mod objects;
+mod operations;
 pub mod parquet_rows;
+pub mod postgres;
 pub mod rules;
+mod secret;
 pub mod session;
+pub mod shelf;
+pub mod stack;
 pub mod startup;
+pub mod storage;
 pub mod token;
+mod transfer;
 pub mod tuple;
 pub mod wire;
 
