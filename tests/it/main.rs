@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Tests of the program as a user runs it, in the stack: `./localstack/run cargo test --workspace`.
+#![allow(missing_docs, reason = "tests are read, not called")]
+
+mod load;
+mod support;

@@ -53,13 +53,20 @@ fn unprivileged() -> Option<(u32, u32)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let is_root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let entry: Vec<&str> = passwd.lines().find(|line| line.starts_with("postgres:"))?.split(':').collect();
+    let entry: Vec<&str> = passwd
+        .lines()
+        .find(|line| line.starts_with("postgres:"))?
+        .split(':')
+        .collect();
     is_root.then(|| (entry[2].parse().unwrap(), entry[3].parse().unwrap()))
 }
 
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(folder).env("HOME", folder).env("LC_ALL", "C.UTF-8");
+    command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("LC_ALL", "C.UTF-8");
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group);
     }
@@ -68,11 +75,19 @@ fn command(program: &Path, folder: &Path) -> Command {
 
 fn succeed(command: &mut Command) {
     let output = command.output().expect("it can be started");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn start_postgres(folder: &Path, port: u16) -> Child {
@@ -80,7 +95,16 @@ fn start_postgres(folder: &Path, port: u16) -> Child {
     let data = folder.join("data");
     succeed(
         command(&bin.join("initdb"), folder)
-            .args(["-U", "redshift_admin", "-A", "trust", "--no-sync", "--no-instructions", "-E", "UTF8"])
+            .args([
+                "-U",
+                "redshift_admin",
+                "-A",
+                "trust",
+                "--no-sync",
+                "--no-instructions",
+                "-E",
+                "UTF8",
+            ])
             .args(["--locale=C.UTF-8", "-D"])
             .arg(&data),
     );
@@ -92,7 +116,12 @@ fn start_postgres(folder: &Path, port: u16) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    single.stdin.take().unwrap().write_all(local_redshift::TYPES_SQL.as_bytes()).unwrap();
+    single
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(local_redshift::TYPES_SQL.as_bytes())
+        .unwrap();
     assert!(single.wait().unwrap().success());
     std::fs::write(
         data.join("pg_hba.conf"),
@@ -113,7 +142,11 @@ fn start_postgres(folder: &Path, port: u16) -> Child {
         .unwrap();
     let ready = || {
         let mut probe = Command::new(bin.join("pg_isready"));
-        probe.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().unwrap().success()
+        probe
+            .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
+            .status()
+            .unwrap()
+            .success()
     };
     for _ in 0..200 {
         if ready() {
@@ -121,23 +154,43 @@ fn start_postgres(folder: &Path, port: u16) -> Child {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    panic!("PostgreSQL does not start: {}", std::fs::read_to_string(folder.join("log")).unwrap_or_default());
+    panic!(
+        "PostgreSQL does not start: {}",
+        std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+    );
 }
 
 fn psql_as_admin(port: u16, database: &str, text: &str) {
     let mut child = Command::new(postgres_bin().join("psql"))
-        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "redshift_admin", "-p", &port.to_string()])
+        .args([
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "redshift_admin",
+            "-p",
+            &port.to_string(),
+        ])
         .args(["-d", database])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
     assert!(child.wait().unwrap().success());
 }
 
 fn start() -> Stack {
-    let postgres_folder = std::env::temp_dir().join(format!("local-redshift-judge-{}", std::process::id()));
+    let postgres_folder =
+        std::env::temp_dir().join(format!("local-redshift-judge-{}", std::process::id()));
     std::fs::create_dir(&postgres_folder).unwrap();
     if let Some((user, group)) = unprivileged() {
         std::os::unix::fs::chown(&postgres_folder, Some(user), Some(group)).unwrap();
@@ -149,18 +202,24 @@ fn start() -> Stack {
     psql_as_admin(
         postgres_port,
         "postgres",
-        &format!("CREATE USER {USER} PASSWORD '{password}';\nCREATE USER other PASSWORD 'other';\nCREATE DATABASE dev OWNER {USER};\n"),
+        &format!(
+            "CREATE USER {USER} PASSWORD '{password}';\nCREATE USER other PASSWORD 'other';\nCREATE DATABASE dev OWNER {USER};\n"
+        ),
     );
 
     // PostgreSQL's folder goes with it; the rest is small and lies beside the test binary.
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{}", std::process::id()));
+    let folder =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{}", std::process::id()));
     let bucket = folder.join("s3/stage");
     std::fs::create_dir_all(&bucket).unwrap();
-    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let issued =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+            .unwrap();
     let roots = folder.join("roots.pem");
     std::fs::write(&roots, issued.cert.pem()).unwrap();
     let certificate = issued.cert.der().clone();
-    let key = rustls_pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let key =
+        rustls_pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -178,7 +237,10 @@ fn start() -> Stack {
         postgres_superuser: "redshift_admin".to_owned(),
         tls: Arc::new(tls),
         objects: ObjectsConfig {
-            endpoint: format!("http://127.0.0.1:{}", s3_listener.local_addr().unwrap().port()),
+            endpoint: format!(
+                "http://127.0.0.1:{}",
+                s3_listener.local_addr().unwrap().port()
+            ),
             region: "us-east-1".to_owned(),
             access_key_id: "AKIDLOCAL".to_owned(),
             secret_access_key: "local-secret".to_owned(),
@@ -187,7 +249,10 @@ fn start() -> Stack {
     });
     let s3_folder = folder.join("s3");
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
             tokio::spawn(serve_s3(s3_listener, s3_folder));
             judge_listener.set_nonblocking(true).unwrap();
@@ -195,12 +260,23 @@ fn start() -> Stack {
             session::serve(listener, judge).await.unwrap();
         });
     });
-    Stack { port, postgres_port, roots, bucket, copy_log, certificate, _postgres: postgres }
+    Stack {
+        port,
+        postgres_port,
+        roots,
+        bucket,
+        copy_log,
+        certificate,
+        _postgres: postgres,
+    }
 }
 
 async fn serve_s3(listener: TcpListener, folder: PathBuf) {
     let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
-    builder.set_auth(s3s::auth::SimpleAuth::from_single("AKIDLOCAL", "local-secret"));
+    builder.set_auth(s3s::auth::SimpleAuth::from_single(
+        "AKIDLOCAL",
+        "local-secret",
+    ));
     let service = builder.build();
     listener.set_nonblocking(true).unwrap();
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -208,8 +284,11 @@ async fn serve_s3(listener: TcpListener, folder: PathBuf) {
         let (stream, _) = listener.accept().await.unwrap();
         let service = service.clone();
         tokio::spawn(async move {
-            let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            let _ = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await;
+            let http =
+                hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+            let _ = http
+                .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -217,7 +296,9 @@ async fn serve_s3(listener: TcpListener, folder: PathBuf) {
 impl Stack {
     /// A connection through the judge, and the notices it is sent.
     pub async fn connect(&self) -> (Client, tokio::sync::mpsc::UnboundedReceiver<String>) {
-        self.connect_as(USER, PASSWORD).await.expect("the judge lets the tester in")
+        self.connect_as(USER, PASSWORD)
+            .await
+            .expect("the judge lets the tester in")
     }
 
     /// The same as another user.
@@ -241,12 +322,13 @@ impl Stack {
             .user(user)
             .password(password)
             .dbname("dev")
-            .ssl_mode(tokio_postgres::config::SslMode::Require)
             .connect(tls)
             .await?;
         let (sender, notices) = tokio::sync::mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            while let Some(Ok(message)) =
+                std::future::poll_fn(|context| connection.poll_message(context)).await
+            {
                 if let AsyncMessage::Notice(notice) = message {
                     let _ = sender.send(format!("{}: {}", notice.severity(), notice.message()));
                 }
@@ -274,11 +356,26 @@ impl Stack {
             .env("PGPASSWORD", PASSWORD)
             .env("PGSSLMODE", "verify-full")
             .env("PGSSLROOTCERT", &self.roots)
-            .args(["-X", "-A", "-t", "-h", "localhost", "-U", USER, "-d", "dev", "-p", &self.port.to_string()])
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-h",
+                "localhost",
+                "-U",
+                USER,
+                "-d",
+                "dev",
+                "-p",
+                &self.port.to_string(),
+            ])
             .args(arguments)
             .output()
             .unwrap();
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     }
 
     /// Puts an object into the bucket `stage`.
@@ -297,6 +394,11 @@ impl Stack {
                 serde_json::json!({"url": format!("s3://stage/{object}"), "mandatory": true, "meta": {"content_length": length}})
             })
             .collect();
-        self.put(key, serde_json::json!({ "entries": entries }).to_string().as_bytes());
+        self.put(
+            key,
+            serde_json::json!({ "entries": entries })
+                .to_string()
+                .as_bytes(),
+        );
     }
 }

@@ -1,0 +1,1010 @@
+//! Reads single values as users spell them: names, addresses, sizes, durations, choices.
+//!
+//! Pure. It does not know which setting a value belongs to or where it came from.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::database::TlsMode;
+use crate::encode::Compression;
+use crate::ledger::{OnReplaced, SameContent};
+use crate::sql::TableName;
+
+use super::{
+    ColorChoice, CopyAuthorization, Mode, OutputFormat, ProgressChoice, StageTarget, Threads,
+};
+use crate::schema::{MAX_IDENTIFIER_BYTES, fold};
+
+/// Why a value cannot be used, and what to give instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Ends the sentence that begins with the setting's name: `"x" is not a port`
+    pub reason: String,
+    /// Advice, as a sentence of its own
+    pub hint: Option<String>,
+}
+
+impl Invalid {
+    /// A value that cannot be used, without advice.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with advice.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What reading one value gives.
+pub type Read<T> = Result<T, Invalid>;
+
+/// The longest piece of a user's text that a message repeats, in characters.
+const QUOTED_CHARACTERS: usize = 80;
+
+/// `text` in quotes, shortened, and without the user part of an address, which may hold a password.
+pub fn quote(text: &str) -> String {
+    let text = hide_user_part(text);
+    let mut short: String = text.chars().take(QUOTED_CHARACTERS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}
+
+/// `scheme://user:password@host` as `scheme://***@host`; other text as it is.
+pub fn hide_user_part(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}"),
+            None => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Read<T> {
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let reason = match names.as_slice() {
+        [only] => format!("{} is not {only}, the only choice", quote(text)),
+        names => format!("{} is none of {}", quote(text), names.join(", ")),
+    };
+    Err(Invalid::because(reason))
+}
+
+/// A choice of `--output`.
+pub fn output_format(text: &str) -> Read<OutputFormat> {
+    one_of(
+        text,
+        &[("text", OutputFormat::Text), ("json", OutputFormat::Json)],
+    )
+}
+
+/// A choice of `--color`.
+pub fn color(text: &str) -> Read<ColorChoice> {
+    one_of(
+        text,
+        &[
+            ("auto", ColorChoice::Auto),
+            ("always", ColorChoice::Always),
+            ("never", ColorChoice::Never),
+        ],
+    )
+}
+
+/// A choice of `--progress`.
+pub fn progress(text: &str) -> Read<ProgressChoice> {
+    one_of(
+        text,
+        &[
+            ("auto", ProgressChoice::Auto),
+            ("never", ProgressChoice::Never),
+        ],
+    )
+}
+
+/// A choice of `--mode`.
+pub fn mode(text: &str) -> Read<Mode> {
+    one_of(text, &[("append", Mode::Append)])
+}
+
+/// A choice of `--on-replaced`.
+pub fn on_replaced(text: &str) -> Read<OnReplaced> {
+    one_of(
+        text,
+        &[("error", OnReplaced::Error), ("append", OnReplaced::Append)],
+    )
+}
+
+/// A choice of `--same-content`.
+pub fn same_content(text: &str) -> Read<SameContent> {
+    one_of(
+        text,
+        &[("load", SameContent::Load), ("skip", SameContent::Skip)],
+    )
+}
+
+/// A choice of `--sslmode`. libpq's `allow` and `prefer` may end without encryption and without a
+/// word about it: they are refused.
+pub fn ssl_mode(text: &str) -> Read<TlsMode> {
+    if matches!(text, "allow" | "prefer") {
+        return Err(Invalid::because(format!(
+            "{text} may connect without encryption and not say so"
+        ))
+        .hint("choose verify-full, or name what is wanted: require or disable"));
+    }
+    one_of(
+        text,
+        &[
+            ("verify-full", TlsMode::VerifyFull),
+            ("verify-ca", TlsMode::VerifyCa),
+            ("require", TlsMode::Require),
+            ("disable", TlsMode::Disable),
+        ],
+    )
+}
+
+/// A switch given in the environment or the file.
+pub fn switch(text: &str) -> Read<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
+        _ => Err(Invalid::because(format!(
+            "{} is neither true nor false",
+            quote(text)
+        ))),
+    }
+}
+
+/// A whole number, zero included.
+pub fn count(text: &str) -> Read<u64> {
+    decimal(text).ok_or_else(|| Invalid::because(format!("{} is not a whole number", quote(text))))
+}
+
+/// Digits only: `from_str` would take a sign as well.
+fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// A TCP port.
+pub fn port(text: &str) -> Read<u16> {
+    decimal(text)
+        .filter(|port| *port != 0)
+        .ok_or_else(|| Invalid::because(format!("{} is not a port (1 to 65535)", quote(text))))
+}
+
+/// The advice for what Kubernetes puts into `NAME_PORT` for each service of the namespace
+/// (Kubernetes: environment variables of services); `None` if `text` is something else.
+pub fn service_link_hint(variable: &str, text: &str) -> Option<String> {
+    let service = variable.strip_suffix("_PORT")?;
+    if !(text.starts_with("tcp://") || text.starts_with("udp://")) {
+        return None;
+    }
+    let service = service.to_ascii_lowercase().replace('_', "-");
+    let instead = match variable {
+        "STAGECOPY_PORT" => "--port",
+        _ => "STAGECOPY_PORT",
+    };
+    Some(format!(
+        "Kubernetes sets this for a service named {service}; set {instead} or rename the service"
+    ))
+}
+
+/// A host name or IP address, as certificates name it.
+pub fn host(text: &str) -> Read<String> {
+    // The text is not repeated where it may be a whole connection string with a password.
+    if text.contains("://") || text.contains('@') {
+        return Err(Invalid::because("is a whole address, not a host name")
+            .hint("give the name alone; port, database and user are settings of their own"));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    if text.contains([':', '/']) {
+        return Err(Invalid::because(format!("{} is not a host name alone", quote(text)))
+            .hint("Redshift shows an endpoint as name:port/database; port and database are settings of their own"));
+    }
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if text.is_empty() || text.len() > 253 || !text.chars().all(is_allowed) {
+        return Err(Invalid::because(format!(
+            "{} is not a host name",
+            quote(text)
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// An IP address.
+pub fn address(text: &str) -> Read<IpAddr> {
+    text.parse()
+        .map_err(|_| Invalid::because(format!("{} is not an IP address", quote(text))))
+}
+
+/// A name the server is told: a user, a database, a name for its logs.
+pub fn server_name(text: &str) -> Read<String> {
+    if text.is_empty() {
+        return Err(Invalid::because("is empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::because(format!(
+            "{} holds a control character",
+            quote(text)
+        )));
+    }
+    if text.len() > MAX_IDENTIFIER_BYTES {
+        return Err(Invalid::because(format!(
+            "{} is longer than {MAX_IDENTIFIER_BYTES} bytes",
+            quote(text)
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of standard input.
+pub fn source_name(text: &str) -> Read<String> {
+    if text.is_empty() {
+        return Err(Invalid::because("is empty"));
+    }
+    plain_text(text)
+}
+
+/// Text for the ledger; may be empty.
+pub fn plain_text(text: &str) -> Read<String> {
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::because(format!(
+            "{} holds a control character",
+            quote(text)
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// A time span: digits and one of `ms`, `s`, `m`, `h`; more than nothing.
+pub fn duration(text: &str) -> Read<Duration> {
+    let invalid = || {
+        Invalid::because(format!(
+            "{} is not a duration like 30s, 10m or 2h",
+            quote(text)
+        ))
+    };
+    let (number, unit) = split_unit(text);
+    let number: u64 = decimal(number).ok_or_else(invalid)?;
+    let milliseconds = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    match milliseconds {
+        None => Err(invalid()),
+        Some(0) => Err(Invalid::because(format!(
+            "{} is no time at all",
+            quote(text)
+        ))),
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    }
+}
+
+/// A time span, or `none`.
+pub fn duration_or_none(text: &str) -> Read<Option<Duration>> {
+    match text {
+        "none" => Ok(None),
+        text => duration(text).map(Some),
+    }
+}
+
+/// The smallest size a user may give for chunks, parts and records, in bytes.
+const MIN_SIZE: u64 = 1 << 10;
+/// The largest such size: each is held in memory.
+const MAX_SIZE: u64 = 4 << 30;
+
+/// Bytes that are held in memory, 1 KiB to 4 GiB.
+pub fn memory_size(text: &str) -> Read<usize> {
+    let bytes = size(text)?;
+    usize::try_from(bytes)
+        .ok()
+        .filter(|_| (MIN_SIZE..=MAX_SIZE).contains(&bytes))
+        .ok_or_else(|| Invalid::because(format!("{} is not between 1KiB and 4GiB", quote(text))))
+}
+
+/// Bytes: digits and a unit in powers of 1024 (`KiB`, `MiB`, `GiB`, `TiB`) or 1000 (`KB` …), or none.
+pub fn size(text: &str) -> Read<u64> {
+    let invalid = || {
+        Invalid::because(format!(
+            "{} is not a size like 64KiB, 16MiB or 1GB",
+            quote(text)
+        ))
+    };
+    let (number, unit) = split_unit(text);
+    let number: u64 = decimal(number).ok_or_else(invalid)?;
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000_u64,
+        _ => return Err(invalid()),
+    };
+    number.checked_mul(unit).ok_or_else(invalid)
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text.split_at(digits)
+}
+
+/// A number of threads, or `available`.
+pub fn threads(text: &str) -> Read<Threads> {
+    if text == "available" {
+        return Ok(Threads::Available);
+    }
+    decimal(text)
+        .and_then(NonZeroUsize::new)
+        .filter(|threads| threads.get() <= 1_024)
+        .map(Threads::Exactly)
+        .ok_or_else(|| {
+            Invalid::because(format!(
+                "{} is neither available nor 1 to 1024",
+                quote(text)
+            ))
+        })
+}
+
+/// A codec that Redshift reads in Parquet.
+pub fn compression(text: &str) -> Read<Compression> {
+    match text.split_once(':') {
+        None if text == "snappy" => Ok(Compression::Snappy),
+        None if text == "zstd" => Ok(Compression::Zstd(1)),
+        Some(("zstd", level)) => decimal(level)
+            .filter(|level| (1..=22).contains(level))
+            .map(Compression::Zstd)
+            .ok_or_else(|| {
+                Invalid::because(format!("{} is not a level from 1 to 22", quote(level)))
+            }),
+        _ => Err(Invalid::because(format!(
+            "{} is none of snappy, zstd, zstd:N",
+            quote(text)
+        ))),
+    }
+}
+
+/// `bucket` and key prefix of `s3://bucket/prefix`; the prefix may be empty.
+pub fn s3_location(text: &str) -> Read<(String, String)> {
+    let Some(rest) = text.strip_prefix("s3://") else {
+        return Err(Invalid::because(format!(
+            "{} is not s3://bucket/…",
+            quote(text)
+        )));
+    };
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_allowed =
+        |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
+    let is_edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if !(3..=63).contains(&bucket.len())
+        || !bucket.bytes().all(is_allowed)
+        || !is_edge(bucket.bytes().next())
+        || !is_edge(bucket.bytes().next_back())
+    {
+        return Err(
+            Invalid::because(format!("{} is not a bucket name", quote(bucket)))
+                .hint("S3: 3 to 63 lower-case letters, digits, hyphens and dots"),
+        );
+    }
+    if key.chars().any(char::is_control) {
+        return Err(Invalid::because(format!(
+            "{} holds a control character",
+            quote(text)
+        )));
+    }
+    // S3: keys have at most 1024 bytes
+    if key.len() > 1_024 {
+        return Err(Invalid::because(format!(
+            "{} is longer than a key may be",
+            quote(text)
+        )));
+    }
+    Ok((bucket.to_owned(), key.to_owned()))
+}
+
+/// What `--stage` says: `s3://bucket/prefix`, without slashes at the end, or `file://DIR`.
+pub fn stage_target(text: &str) -> Read<StageTarget> {
+    if let Some(directory) = text.strip_prefix("file://") {
+        if directory.is_empty() || directory.contains('\0') {
+            return Err(Invalid::because(format!(
+                "{} names no directory",
+                quote(text)
+            )));
+        }
+        return Ok(StageTarget::Directory(directory.into()));
+    }
+    if !text.starts_with("s3://") {
+        return Err(Invalid::because(format!(
+            "{} is neither s3://bucket/prefix nor file://DIR",
+            quote(text)
+        )));
+    }
+    let (bucket, prefix) = s3_location(text)?;
+    let prefix = prefix.trim_end_matches('/').to_owned();
+    // room for what is put under it: two hashes
+    if prefix.len() > 800 {
+        return Err(Invalid::because(format!(
+            "{} is longer than a prefix may be",
+            quote(text)
+        )));
+    }
+    Ok(StageTarget::S3 { bucket, prefix })
+}
+
+/// Whether `text` begins like a URL.
+pub fn has_scheme(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+    })
+}
+
+/// An account number.
+pub fn account(text: &str) -> Read<String> {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::because(format!(
+        "{} is not an account of 12 digits",
+        quote(text)
+    )))
+}
+
+/// A KMS key: its id, ARN or alias.
+pub fn kms_key(text: &str) -> Read<String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-');
+    if (1..=2_048).contains(&text.len()) && text.chars().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::because(format!(
+        "{} is not a key's id, ARN or alias",
+        quote(text)
+    )))
+}
+
+/// A region's name.
+pub fn region(text: &str) -> Read<String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=63).contains(&text.len()) && text.chars().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::because(format!(
+        "{} is not a region like eu-west-1",
+        quote(text)
+    )))
+}
+
+/// An `http://` or `https://` URL.
+pub fn endpoint(text: &str) -> Read<String> {
+    let invalid = || Invalid::because(format!("{} is not an http:// or https:// URL", quote(text)));
+    let (scheme, rest) = text.split_once("://").ok_or_else(invalid)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(Invalid::because(
+            "has a user part; keys for S3 come from the AWS settings",
+        ));
+    }
+    let is_clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    match scheme {
+        "http" | "https" if !authority.is_empty() && is_clean => Ok(text.to_owned()),
+        _ => Err(invalid()),
+    }
+}
+
+/// What `--iam-role` says (Redshift: COPY authorization). Only what a role's ARN may hold is let
+/// through, since it becomes part of a statement.
+pub fn iam_role(text: &str) -> Read<CopyAuthorization> {
+    if text == "default" {
+        return Ok(CopyAuthorization::DefaultRole);
+    }
+    let mut roles = Vec::new();
+    for role in text.split(',') {
+        if !is_role_arn(role) {
+            return Err(Invalid::because(format!("{} is not a role's ARN", quote(role))).hint(
+                "write default, arn:aws:iam::123456789012:role/name, or several joined by commas without spaces",
+            ));
+        }
+        roles.push(role.to_owned());
+    }
+    Ok(CopyAuthorization::Roles(roles))
+}
+
+/// `arn:aws…:iam::<12 digits>:role/<path and name>`. IAM lets names hold commas, which COPY takes as
+/// the chain's separator: such roles cannot be named.
+fn is_role_arn(text: &str) -> bool {
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account_id, resource] = fields.as_slice() else {
+        return false;
+    };
+    let is_allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '.' | '@' | '_' | '-' | '/');
+    let name = resource.strip_prefix("role/").unwrap_or_default();
+    *arn == "arn"
+        && (*partition == "aws" || partition.starts_with("aws-"))
+        && partition
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c == '-')
+        && *service == "iam"
+        && region.is_empty()
+        && account(account_id).is_ok()
+        && !name.is_empty()
+        && !name.ends_with('/')
+        && name.len() <= 576
+        && name.chars().all(is_allowed)
+}
+
+/// A table: `table` (then in `public`, never the search path) or `schema.table`.
+pub fn table_name(text: &str) -> Read<TableName> {
+    let mut parts = name_parts(text)?;
+    match (parts.pop(), parts.pop(), parts.pop()) {
+        (Some(table), None, None) => Ok(TableName {
+            schema: "public".to_owned(),
+            table,
+        }),
+        (Some(table), Some(schema), None) => Ok(TableName { schema, table }),
+        _ => Err(Invalid::because(format!("{} names a database as well", quote(text))).hint(
+            "give schema.table; a load cannot span databases, so the database is the one of --database",
+        )),
+    }
+}
+
+/// A single name: a schema.
+pub fn identifier(text: &str) -> Read<String> {
+    match name_parts(text)?.as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(Invalid::because(format!(
+            "{} is not a single name",
+            quote(text)
+        ))),
+    }
+}
+
+/// The folded parts of a name with dots; a part may stand in double quotes, `""` being one quote
+/// (Redshift: names and identifiers).
+fn name_parts(text: &str) -> Read<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_part(text, quoted)?,
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                let (part, after) = rest.split_at(end);
+                check_bare_part(text, part)?;
+                (part.to_owned(), after)
+            }
+        };
+        parts.push(checked_part(text, &part)?);
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Ok(parts),
+            None => {
+                return Err(Invalid::because(format!(
+                    "{} goes on after a closing quote",
+                    quote(text)
+                )));
+            }
+        }
+    }
+}
+
+/// What stands in quotes, and what follows the closing one.
+fn quoted_part<'a>(text: &str, quoted: &'a str) -> Read<(String, &'a str)> {
+    let mut part = String::new();
+    let mut rest = quoted;
+    loop {
+        let Some((before, after)) = rest.split_once('"') else {
+            return Err(Invalid::because(format!(
+                "{} has no closing quote",
+                quote(text)
+            )));
+        };
+        part.push_str(before);
+        match after.strip_prefix('"') {
+            Some(next) => {
+                part.push('"');
+                rest = next;
+            }
+            None => return Ok((part, after)),
+        }
+    }
+}
+
+fn check_bare_part(text: &str, part: &str) -> Read<()> {
+    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || c == '$';
+    if part.is_empty() {
+        return Err(Invalid::because(format!(
+            "{} has an empty part",
+            quote(text)
+        )));
+    }
+    if !part.starts_with(starts) || !part.chars().all(goes_on) {
+        return Err(Invalid::because(format!("{} is not a name", quote(part)))
+            .hint("a name with other characters than letters, digits, _ and $ stands in double quotes"));
+    }
+    Ok(())
+}
+
+fn checked_part(text: &str, part: &str) -> Read<String> {
+    if part.is_empty() {
+        return Err(Invalid::because(format!(
+            "{} has an empty part",
+            quote(text)
+        )));
+    }
+    if part.len() > MAX_IDENTIFIER_BYTES {
+        return Err(Invalid::because(format!(
+            "{} is longer than {MAX_IDENTIFIER_BYTES} bytes, where Redshift would cut it",
+            quote(part)
+        )));
+    }
+    if part.chars().any(char::is_control) {
+        return Err(Invalid::because(format!(
+            "{} holds a control character",
+            quote(part)
+        )));
+    }
+    // Redshift: CREATE TABLE; such a table would be gone with the session
+    if part.starts_with('#') {
+        return Err(Invalid::because(format!(
+            "{} is the name of a temporary table",
+            quote(part)
+        )));
+    }
+    Ok(fold(part))
+}
+
+/// Statements that may run beside the COPY: none of them ends the transaction.
+const STATEMENTS: &[&str] = &[
+    "INSERT", "UPDATE", "DELETE", "MERGE", "SELECT", "CALL", "GRANT", "COMMENT",
+];
+
+/// One statement for `--pre-sql` or `--post-sql`, without a semicolon at its end.
+///
+/// Semicolons inside are refused even in quotes: what a quote is depends on server settings, and a
+/// COMMIT that slips through would break the load in two.
+pub fn statement(text: &str) -> Read<String> {
+    let text = text
+        .trim_end_matches(|c: char| c.is_whitespace() || c == ';')
+        .trim_start();
+    let first: String = text.chars().take_while(char::is_ascii_alphabetic).collect();
+    if !STATEMENTS.contains(&first.to_ascii_uppercase().as_str()) {
+        return Err(Invalid::because(format!(
+            "{} does not begin with one of {}",
+            quote(text),
+            STATEMENTS.join(", ")
+        )));
+    }
+    if text.contains(';') {
+        return Err(
+            Invalid::because(format!("{} holds a semicolon", quote(text))).hint(
+                "give one statement each and repeat the option; a semicolon in a text is chr(59)",
+            ),
+        );
+    }
+    if text.contains('\0') {
+        return Err(Invalid::because("holds a NUL character"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A filter for log lines.
+pub fn log_filter(text: &str) -> Read<String> {
+    match text.parse::<tracing_subscriber::filter::Targets>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(
+            Invalid::because(format!("{} is not a log filter", quote(text)))
+                .hint("give a level (error, warn, info, debug, trace) or module=level,…"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reason<T: std::fmt::Debug>(result: Read<T>) -> String {
+        result.expect_err("refused").reason
+    }
+
+    #[test]
+    fn table_names() {
+        for (text, schema, table) in [
+            ("events", "public", "events"),
+            ("Sales.Events", "sales", "events"),
+            ("\"Sales\".\"Ev.en\"\"ts\"", "sales", "ev.en\"ts"),
+            ("s.\"my-table\"", "s", "my-table"),
+            ("\"a.b\"", "public", "a.b"),
+            ("größe._x$1", "größe", "_x$1"),
+        ] {
+            let name = table_name(text).expect(text);
+            assert_eq!(
+                (name.schema.as_str(), name.table.as_str()),
+                (schema, table),
+                "{text}"
+            );
+        }
+        for (text, expected) in [
+            ("", "\"\" has an empty part"),
+            ("a.", "\"a.\" has an empty part"),
+            (".a", "\".a\" has an empty part"),
+            ("a.\"\"", "\"a.\"\"\" has an empty part"),
+            ("db.s.t", "\"db.s.t\" names a database as well"),
+            ("a.b.c.d", "\"a.b.c.d\" names a database as well"),
+            ("my-table", "\"my-table\" is not a name"),
+            ("1a", "\"1a\" is not a name"),
+            ("events;drop", "\"events;drop\" is not a name"),
+            ("\"a\"b", "\"\"a\"b\" goes on after a closing quote"),
+            ("\"a", "\"\"a\" has no closing quote"),
+            ("\"a\u{0}\"", "\"a\u{0}\" holds a control character"),
+            ("\"#t\"", "\"#t\" is the name of a temporary table"),
+        ] {
+            assert_eq!(reason(table_name(text)), expected, "{text}");
+        }
+        assert!(table_name(&"a".repeat(127)).is_ok());
+        assert!(table_name(&"a".repeat(128)).is_err());
+        // bytes, not characters
+        assert!(table_name(&"ä".repeat(64)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_table_name_reads_back(
+            schema in "[^\\p{Cc}#\"A-Z][^\\p{Cc}A-Z]{0,20}",
+            table in "[^\\p{Cc}#\"A-Z][^\\p{Cc}A-Z]{0,20}",
+        ) {
+            let name = TableName { schema, table };
+            prop_assert_eq!(table_name(&name.to_string()), Ok(name));
+        }
+
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC{0,40}|[a-z0-9:/.@\"\\[\\]-]{0,40}") {
+            let _ = table_name(&text);
+            let _ = duration(&text);
+            let _ = size(&text);
+            let _ = s3_location(&text);
+            let _ = endpoint(&text);
+            let _ = iam_role(&text);
+            let _ = host(&text);
+            let _ = compression(&text);
+            let _ = statement(&text);
+            let _ = log_filter(&text);
+            let _ = quote(&text);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", Some(0)),
+            ("512", Some(512)),
+            ("1KiB", Some(1024)),
+            ("16MiB", Some(16 << 20)),
+            ("2GiB", Some(2 << 30)),
+            ("3kb", Some(3_000)),
+            ("1MB", Some(1_000_000)),
+            ("1.5MiB", None),
+            ("-1", None),
+            ("+1", None),
+            ("16 MiB", None),
+            ("MiB", None),
+            ("", None),
+            ("1XB", None),
+            ("18446744073709551616", None),
+            ("99999999999TiB", None),
+        ] {
+            assert_eq!(size(text).ok(), bytes, "{text}");
+        }
+        assert!(memory_size("1023").is_err());
+        assert!(memory_size("1KiB").is_ok());
+        assert!(memory_size("4GiB").is_ok());
+        assert!(memory_size("5GiB").is_err());
+    }
+
+    #[test]
+    fn durations() {
+        for (text, milliseconds) in [
+            ("250ms", Some(250)),
+            ("30s", Some(30_000)),
+            ("10m", Some(600_000)),
+            ("2h", Some(7_200_000)),
+            ("0s", None),
+            ("10", None),
+            ("1.5h", None),
+            ("10min", None),
+            ("", None),
+            ("99999999999999999999h", None),
+        ] {
+            let expected = milliseconds.map(Duration::from_millis);
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+        assert_eq!(duration_or_none("none"), Ok(None));
+    }
+
+    #[test]
+    fn roles_are_let_through_by_an_allow_list() {
+        let role = "arn:aws:iam::123456789012:role/copy";
+        let china = "arn:aws-cn:iam::123456789012:role/path/copy_2+=.@-";
+        for (text, expected) in [
+            ("default", Some(CopyAuthorization::DefaultRole)),
+            (role, Some(CopyAuthorization::Roles(vec![role.to_owned()]))),
+            (
+                china,
+                Some(CopyAuthorization::Roles(vec![china.to_owned()])),
+            ),
+            ("", None),
+            ("Default", None),
+            ("arn:aws:iam::12345678901:role/copy", None),
+            ("arn:aws:iam::123456789012:user/copy", None),
+            ("arn:aws:iam::123456789012:role/", None),
+            ("arn:aws:iam::123456789012:role/a'b", None),
+            ("arn:aws:iam::123456789012:role/a b", None),
+            ("arn:aws:iam:eu-west-1:123456789012:role/a", None),
+            ("arn:awsome:iam::123456789012:role/a", None),
+            ("arn:aws:iam::123456789012:role/copy,", None),
+            (
+                "arn:aws:iam::123456789012:role/copy, arn:aws:iam::123456789012:role/b",
+                None,
+            ),
+        ] {
+            assert_eq!(iam_role(text).ok(), expected, "{text}");
+        }
+        let chain = format!("{role},{china}");
+        assert_eq!(
+            iam_role(&chain),
+            Ok(CopyAuthorization::Roles(vec![
+                role.to_owned(),
+                china.to_owned()
+            ]))
+        );
+    }
+
+    #[test]
+    fn hosts_never_repeat_a_connection_string() {
+        for text in ["postgres://me:hunter2@db/dev", "me:hunter2@db"] {
+            let invalid = host(text).expect_err(text);
+            assert!(!format!("{invalid:?}").contains("hunter2"), "{invalid:?}");
+        }
+        assert!(host("db.example.com").is_ok());
+        assert!(host("::1").is_ok());
+        assert!(host("db.example.com:5439/dev").is_err());
+        assert!(host("/tmp").is_err());
+        assert!(host("db host").is_err());
+        assert_eq!(
+            quote("https://me:hunter2@s3.example"),
+            "\"https://***@s3.example\""
+        );
+    }
+
+    #[test]
+    fn endpoints() {
+        for (text, is_one) in [
+            ("https://s3.example", true),
+            ("http://127.0.0.1:4566", true),
+            ("http://[::1]:4566/x", true),
+            ("http://127.0.0.1@evil.example", false),
+            ("ftp://x", false),
+            ("http://", false),
+            ("http://x y", false),
+            ("localhost:4566", false),
+        ] {
+            assert_eq!(endpoint(text).is_ok(), is_one, "{text}");
+        }
+    }
+
+    #[test]
+    fn s3_locations() {
+        for (text, expected) in [
+            ("s3://bucket/a/b", Some(("bucket", "a/b"))),
+            ("s3://bucket", Some(("bucket", ""))),
+            ("s3://bucket/", Some(("bucket", ""))),
+            ("s3://my.bucket-1//x", Some(("my.bucket-1", "/x"))),
+            ("s3://Bucket/a", None),
+            ("s3://ab/a", None),
+            ("s3://-ab/a", None),
+            ("s3:///a", None),
+            ("s3://bucket/a\nb", None),
+            ("gs://bucket/a", None),
+        ] {
+            let expected = expected.map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+            assert_eq!(s3_location(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_cannot_end_the_transaction() {
+        assert_eq!(
+            statement(" delete from t ; "),
+            Ok("delete from t".to_owned())
+        );
+        for text in [
+            "COMMIT",
+            "select 1; commit",
+            "/* x */ commit",
+            "-- x\ncommit",
+            "truncate t",
+            "selectx",
+            "",
+            "begin",
+            "with x as (select 1) select 1",
+        ] {
+            assert!(statement(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn small_readers() {
+        assert_eq!(port("5439"), Ok(5439));
+        for text in ["0", "65536", "+1", "x", ""] {
+            assert!(port(text).is_err(), "{text}");
+        }
+        assert_eq!(compression("zstd:19"), Ok(Compression::Zstd(19)));
+        for text in ["zstd:0", "zstd:23", "gzip", "snappy:1", "zstd:"] {
+            assert!(compression(text).is_err(), "{text}");
+        }
+        assert!(threads("0").is_err());
+        assert!(ssl_mode("prefer").is_err());
+        assert_eq!(
+            reason(mode("replace")),
+            "\"replace\" is not append, the only choice"
+        );
+        assert_eq!(
+            reason(output_format("xml")),
+            "\"xml\" is none of text, json"
+        );
+        assert!(account("12345678901a").is_err());
+        assert!(log_filter("stagecopy=debug,warn").is_ok());
+        assert!(log_filter("stagecopy=loud").is_err());
+    }
+
+    #[test]
+    fn kubernetes_service_links_are_told_apart() {
+        for (variable, text, expected) in [
+            (
+                "REDSHIFT_PORT",
+                "tcp://10.0.0.1:5439",
+                Some(
+                    "Kubernetes sets this for a service named redshift; set STAGECOPY_PORT or rename the service",
+                ),
+            ),
+            (
+                "STAGECOPY_PORT",
+                "tcp://10.0.0.1:5439",
+                Some(
+                    "Kubernetes sets this for a service named stagecopy; set --port or rename the service",
+                ),
+            ),
+            ("REDSHIFT_PORT", "5439x", None),
+            ("REDSHIFT_USER", "tcp://10.0.0.1:5439", None),
+        ] {
+            assert_eq!(
+                service_link_hint(variable, text).as_deref(),
+                expected,
+                "{variable} {text}"
+            );
+        }
+    }
+}
