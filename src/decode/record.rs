@@ -32,6 +32,10 @@ impl From<Broken> for Stop {
     }
 }
 
+fn is_unknown_key(doom: &Doom) -> bool {
+    matches!(doom.reason, Reason::UnknownKey { .. })
+}
+
 /// Records of a chunk as they come.
 pub(super) struct Records<'s> {
     schema: &'s Schema,
@@ -220,6 +224,11 @@ impl<'s> Records<'s> {
         scanner.skip_space();
         let slot = match slot {
             Ok(slot) => slot,
+            // nothing is lost with a null that no column takes
+            Err(Some(doom)) if scanner.peek() == b'n' && is_unknown_key(&doom) => {
+                scanner.word(b"null")?;
+                return Ok(last);
+            }
             Err(Some(doom)) => {
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
                 return Err(Stop::Doomed(doom));
