@@ -9,5 +9,7 @@
 //!
 //! The modules stand in the order of the data's way; a module uses only those above it.
 
-pub mod schema;
+pub mod decode;
+pub mod facts;
 pub mod frame;
+pub mod schema;
