@@ -149,7 +149,11 @@ impl Backend {
         }
         let mut head = BytesMut::with_capacity(5);
         wire::put_frame(&mut head, b'd', &[]);
-        head[1..5].copy_from_slice(&u32::try_from(piece.len() + 4).expect("pieces are small").to_be_bytes());
+        head[1..5].copy_from_slice(
+            &u32::try_from(piece.len() + 4)
+                .expect("pieces are small")
+                .to_be_bytes(),
+        );
         self.writer.write_all(&head).await?;
         self.writer.write_all(piece).await?;
         Ok(None)

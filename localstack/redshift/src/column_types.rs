@@ -138,7 +138,9 @@ pub struct Options {
 /// # Errors
 /// A SUPER column without SERIALIZETOJSON.
 pub fn check_targets(targets: &[Target], options: Options) -> Result<(), LoadFault> {
-    let has_super = targets.iter().any(|target| target.kind == TargetType::Super);
+    let has_super = targets
+        .iter()
+        .any(|target| target.kind == TargetType::Super);
     if has_super && !options.serialize_to_json {
         let message = "SUPER column in COPY query requires SERIALIZETOJSON option";
         return Err(LoadFault::plain("0A000", message.to_owned()));
@@ -162,7 +164,8 @@ pub fn readings(
     file_name: &str,
 ) -> Result<Vec<Reading>, LoadFault> {
     let columns = schema.root_schema().get_fields();
-    let fits = columns.len() == targets.len() || (options.fill_record && columns.len() < targets.len());
+    let fits =
+        columns.len() == targets.len() || (options.fill_record && columns.len() < targets.len());
     if !fits {
         return Err(LoadFault::scan(
             15007,
@@ -178,7 +181,11 @@ pub fn readings(
     let mut names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(LoadFault::scan(53002, "Duplicate Parquet column names in the schema".to_owned(), file));
+        return Err(LoadFault::scan(
+            53002,
+            "Duplicate Parquet column names in the schema".to_owned(),
+            file,
+        ));
     }
     let mut readings = Vec::with_capacity(targets.len());
     let mut leaf = 0;
@@ -212,7 +219,9 @@ enum Misfit {
 
 fn nested(target: &Target) -> Misfit {
     if target.kind == TargetType::Super {
-        Misfit::Unsafe("nested Parquet columns are not part of this local Redshift; stage JSON text and JSON_PARSE it")
+        Misfit::Unsafe(
+            "nested Parquet columns are not part of this local Redshift; stage JSON text and JSON_PARSE it",
+        )
     } else {
         Misfit::Incompatible
     }
@@ -271,20 +280,28 @@ fn reading(column: &Type, target: TargetType, has_converted: bool) -> Result<Rea
         (T::SmallInt, P::INT32, C::INT_8 | C::INT_16) => Ok(Reading::Int16),
         (T::Integer, P::INT32, C::NONE | C::INT_8 | C::INT_16 | C::INT_32) => Ok(Reading::Int32),
         (T::BigInt, P::INT32, C::NONE | C::INT_8 | C::INT_16 | C::INT_32) => Ok(Reading::Int32As64),
-        (T::BigInt, P::INT64, _) if is_timestamp(info.logical_type_ref()) => Err(Misfit::Incompatible),
+        (T::BigInt, P::INT64, _) if is_timestamp(info.logical_type_ref()) => {
+            Err(Misfit::Incompatible)
+        }
         (T::BigInt, P::INT64, C::NONE | C::INT_64) => Ok(Reading::Int64),
         (T::Real, P::FLOAT, C::NONE) => Ok(Reading::Float),
         (T::Double, P::DOUBLE, C::NONE) => Ok(Reading::Double),
         (T::Decimal(precision, scale), _, C::DECIMAL) => decimal(column, precision, scale),
         (T::Date, P::INT32, C::DATE) => Ok(Reading::Date),
-        (T::Timestamp | T::TimestampTz, P::INT64, _) => timestamp(info.logical_type_ref(), converted, has_converted),
+        (T::Timestamp | T::TimestampTz, P::INT64, _) => {
+            timestamp(info.logical_type_ref(), converted, has_converted)
+        }
         (T::Timestamp, P::INT96, _) => Ok(Reading::Int96),
         (T::Varchar(bytes), P::BYTE_ARRAY, C::UTF8) => Ok(Reading::Text(bytes)),
         (T::Char(bytes), P::BYTE_ARRAY, C::UTF8) => Ok(Reading::Ascii(bytes)),
         (T::Varbyte(bytes), P::BYTE_ARRAY, C::NONE) => Ok(Reading::Bytes(bytes)),
         (T::Super, P::BYTE_ARRAY, C::UTF8) => Ok(Reading::SuperText),
-        (T::Super, ..) => Err(Misfit::Unsafe("only strings go into SUPER in this local Redshift")),
-        (T::Other, ..) => Err(Misfit::Unsafe("nobody has seen COPY from Parquet fill this type; stage text and cast it")),
+        (T::Super, ..) => Err(Misfit::Unsafe(
+            "only strings go into SUPER in this local Redshift",
+        )),
+        (T::Other, ..) => Err(Misfit::Unsafe(
+            "nobody has seen COPY from Parquet fill this type; stage text and cast it",
+        )),
         _ => Err(Misfit::Incompatible),
     }
 }
@@ -295,22 +312,33 @@ fn is_timestamp(logical: Option<&LogicalType>) -> bool {
 
 /// The server looks at ConvertedType alone: without it, it takes the number for something else and
 /// loads wrong instants without a word (seen with nanoseconds and with logical types alone).
-fn timestamp(logical: Option<&LogicalType>, converted: ConvertedType, has_converted: bool) -> Result<Reading, Misfit> {
+fn timestamp(
+    logical: Option<&LogicalType>,
+    converted: ConvertedType,
+    has_converted: bool,
+) -> Result<Reading, Misfit> {
     match converted {
         ConvertedType::TIMESTAMP_MILLIS if has_converted => Ok(Reading::Millis),
         ConvertedType::TIMESTAMP_MICROS if has_converted => Ok(Reading::Micros),
         ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS => Err(Misfit::Unsafe(
             "a timestamp without a ConvertedType would be loaded as a wrong instant, silently",
         )),
-        _ if is_timestamp(logical) => {
-            Err(Misfit::Unsafe("a timestamp in nanoseconds would be loaded as a wrong instant, silently"))
-        }
+        _ if is_timestamp(logical) => Err(Misfit::Unsafe(
+            "a timestamp in nanoseconds would be loaded as a wrong instant, silently",
+        )),
         _ => Err(Misfit::Incompatible),
     }
 }
 
 fn decimal(column: &Type, precision: u8, scale: u8) -> Result<Reading, Misfit> {
-    let Type::PrimitiveType { physical_type, type_length, scale: has_scale, precision: has_precision, .. } = column else {
+    let Type::PrimitiveType {
+        physical_type,
+        type_length,
+        scale: has_scale,
+        precision: has_precision,
+        ..
+    } = column
+    else {
         return Err(Misfit::Incompatible);
     };
     if i32::from(precision) != *has_precision || i32::from(scale) != *has_scale {
@@ -352,14 +380,33 @@ mod tests {
         readings_of(column, &[kind], Options::default(), true)
     }
 
-    fn readings_of(columns: &str, kinds: &[TargetType], options: Options, converted: bool) -> Result<Vec<Reading>, LoadFault> {
-        let schema = SchemaDescriptor::new(Arc::new(parse_message_type(&format!("message m {{ {columns} }}")).unwrap()));
+    fn readings_of(
+        columns: &str,
+        kinds: &[TargetType],
+        options: Options,
+        converted: bool,
+    ) -> Result<Vec<Reading>, LoadFault> {
+        let schema = SchemaDescriptor::new(Arc::new(
+            parse_message_type(&format!("message m {{ {columns} }}")).unwrap(),
+        ));
         let targets: Vec<_> = kinds
             .iter()
             .enumerate()
-            .map(|(index, kind)| Target { name: format!("t{index}"), kind: *kind, spelled: "THE TYPE".into(), not_null: false })
+            .map(|(index, kind)| Target {
+                name: format!("t{index}"),
+                kind: *kind,
+                spelled: "THE TYPE".into(),
+                not_null: false,
+            })
             .collect();
-        readings(&schema, &vec![converted; schema.num_columns()], &targets, options, "s3://b/k", "https://s3.r.amazonaws.com/b/k")
+        readings(
+            &schema,
+            &vec![converted; schema.num_columns()],
+            &targets,
+            options,
+            "s3://b/k",
+            "https://s3.r.amazonaws.com/b/k",
+        )
     }
 
     #[test]
@@ -367,21 +414,57 @@ mod tests {
         use TargetType as T;
         let cases = [
             ("optional boolean a;", T::Boolean, Reading::Boolean),
-            ("required int32 a (INTEGER(16,true));", T::SmallInt, Reading::Int16),
+            (
+                "required int32 a (INTEGER(16,true));",
+                T::SmallInt,
+                Reading::Int16,
+            ),
             ("optional int32 a;", T::Integer, Reading::Int32),
             ("optional int32 a;", T::BigInt, Reading::Int32As64),
             ("optional int64 a;", T::BigInt, Reading::Int64),
-            ("optional int64 a (INTEGER(64,true));", T::BigInt, Reading::Int64),
+            (
+                "optional int64 a (INTEGER(64,true));",
+                T::BigInt,
+                Reading::Int64,
+            ),
             ("optional float a;", T::Real, Reading::Float),
             ("optional double a;", T::Double, Reading::Double),
-            ("optional int32 a (DECIMAL(9,2));", T::Decimal(9, 2), Reading::Decimal(9, 2)),
-            ("optional int64 a (DECIMAL(18,2));", T::Decimal(18, 2), Reading::Decimal(18, 2)),
-            ("optional fixed_len_byte_array(8) a (DECIMAL(18,2));", T::Decimal(18, 2), Reading::Decimal(18, 2)),
-            ("optional fixed_len_byte_array(16) a (DECIMAL(38,0));", T::Decimal(38, 0), Reading::Decimal(38, 0)),
+            (
+                "optional int32 a (DECIMAL(9,2));",
+                T::Decimal(9, 2),
+                Reading::Decimal(9, 2),
+            ),
+            (
+                "optional int64 a (DECIMAL(18,2));",
+                T::Decimal(18, 2),
+                Reading::Decimal(18, 2),
+            ),
+            (
+                "optional fixed_len_byte_array(8) a (DECIMAL(18,2));",
+                T::Decimal(18, 2),
+                Reading::Decimal(18, 2),
+            ),
+            (
+                "optional fixed_len_byte_array(16) a (DECIMAL(38,0));",
+                T::Decimal(38, 0),
+                Reading::Decimal(38, 0),
+            ),
             ("optional int32 a (DATE);", T::Date, Reading::Date),
-            ("optional int64 a (TIMESTAMP_MICROS);", T::Timestamp, Reading::Micros),
-            ("optional int64 a (TIMESTAMP(MICROS,true));", T::TimestampTz, Reading::Micros),
-            ("optional int64 a (TIMESTAMP_MILLIS);", T::Timestamp, Reading::Millis),
+            (
+                "optional int64 a (TIMESTAMP_MICROS);",
+                T::Timestamp,
+                Reading::Micros,
+            ),
+            (
+                "optional int64 a (TIMESTAMP(MICROS,true));",
+                T::TimestampTz,
+                Reading::Micros,
+            ),
+            (
+                "optional int64 a (TIMESTAMP_MILLIS);",
+                T::Timestamp,
+                Reading::Millis,
+            ),
             ("optional int96 a;", T::Timestamp, Reading::Int96),
             ("optional binary a (UTF8);", T::Varchar(7), Reading::Text(7)),
             ("optional binary a (STRING);", T::Char(3), Reading::Ascii(3)),
@@ -397,39 +480,101 @@ mod tests {
     fn what_does_not_fit() {
         use TargetType as T;
         let cases = [
-            ("optional int64 a;", T::Integer, "incompatible Parquet schema for column 's3://b/k.a'. Column type: THE TYPE, Parquet schema:\noptional int64 a"),
+            (
+                "optional int64 a;",
+                T::Integer,
+                "incompatible Parquet schema for column 's3://b/k.a'. Column type: THE TYPE, Parquet schema:\noptional int64 a",
+            ),
             ("optional int64 a;", T::SmallInt, "incompatible"),
             ("optional int32 a;", T::SmallInt, "incompatible"),
-            ("optional int64 a (INTEGER(64,false));", T::BigInt, "incompatible"),
+            (
+                "optional int64 a (INTEGER(64,false));",
+                T::BigInt,
+                "incompatible",
+            ),
             ("optional double a;", T::Decimal(18, 2), "incompatible"),
             ("optional double a;", T::Real, "incompatible"),
             ("optional float a;", T::Double, "incompatible"),
-            ("optional int64 a (DECIMAL(18,2));", T::Decimal(18, 3), "incompatible"),
-            ("optional int64 a (DECIMAL(17,2));", T::Decimal(18, 2), "incompatible"),
-            ("optional fixed_len_byte_array(9) a (DECIMAL(18,2));", T::Decimal(18, 2), "invalid type length. Expecting: 8 len in file: 9"),
-            ("optional fixed_len_byte_array(16) a (DECIMAL(20,0));", T::BigInt, "incompatible"),
-            ("optional int64 a (TIMESTAMP(NANOS,true));", T::Timestamp, "nanoseconds would be loaded as a wrong instant"),
+            (
+                "optional int64 a (DECIMAL(18,2));",
+                T::Decimal(18, 3),
+                "incompatible",
+            ),
+            (
+                "optional int64 a (DECIMAL(17,2));",
+                T::Decimal(18, 2),
+                "incompatible",
+            ),
+            (
+                "optional fixed_len_byte_array(9) a (DECIMAL(18,2));",
+                T::Decimal(18, 2),
+                "invalid type length. Expecting: 8 len in file: 9",
+            ),
+            (
+                "optional fixed_len_byte_array(16) a (DECIMAL(20,0));",
+                T::BigInt,
+                "incompatible",
+            ),
+            (
+                "optional int64 a (TIMESTAMP(NANOS,true));",
+                T::Timestamp,
+                "nanoseconds would be loaded as a wrong instant",
+            ),
             ("optional int64 a;", T::Timestamp, "incompatible"),
-            ("optional int64 a (TIMESTAMP_MICROS);", T::BigInt, "incompatible"),
+            (
+                "optional int64 a (TIMESTAMP_MICROS);",
+                T::BigInt,
+                "incompatible",
+            ),
             ("optional binary a;", T::Varchar(7), "incompatible"),
             ("optional binary a (UTF8);", T::Varbyte(7), "incompatible"),
             ("optional binary a (UTF8);", T::BigInt, "incompatible"),
             ("repeated int64 a;", T::BigInt, "incompatible"),
-            ("optional group a { optional int64 b; }", T::BigInt, "incompatible"),
-            ("optional group a { optional int64 b; }", T::Super, "nested Parquet columns are not part"),
-            ("optional int64 a (TIME_MICROS);", T::Other, "nobody has seen"),
+            (
+                "optional group a { optional int64 b; }",
+                T::BigInt,
+                "incompatible",
+            ),
+            (
+                "optional group a { optional int64 b; }",
+                T::Super,
+                "nested Parquet columns are not part",
+            ),
+            (
+                "optional int64 a (TIME_MICROS);",
+                T::Other,
+                "nobody has seen",
+            ),
         ];
         for (column, kind, context) in cases {
             let fault = read(column, kind).unwrap_err();
-            assert_eq!((fault.code, fault.column.as_str()), (Some(15007), "t0"), "{column}");
-            assert!(fault.context.contains(context), "{column}: {}", fault.context);
+            assert_eq!(
+                (fault.code, fault.column.as_str()),
+                (Some(15007), "t0"),
+                "{column}"
+            );
+            assert!(
+                fault.context.contains(context),
+                "{column}: {}",
+                fault.context
+            );
         }
     }
 
     #[test]
     fn a_timestamp_needs_its_converted_type() {
-        let fault = readings_of("optional int64 a (TIMESTAMP(MICROS,true));", &[TargetType::Timestamp], Options::default(), false).unwrap_err();
-        assert!(fault.context.contains("without a ConvertedType"), "{}", fault.context);
+        let fault = readings_of(
+            "optional int64 a (TIMESTAMP(MICROS,true));",
+            &[TargetType::Timestamp],
+            Options::default(),
+            false,
+        )
+        .unwrap_err();
+        assert!(
+            fault.context.contains("without a ConvertedType"),
+            "{}",
+            fault.context
+        );
     }
 
     #[test]
@@ -442,19 +587,31 @@ mod tests {
             "Unmatched number of columns between table and file. Table columns: 1, Data columns: 2, File name: https://s3.r.amazonaws.com/b/k"
         );
         assert!(readings_of(two, &[T::BigInt; 3], Options::default(), true).is_err());
-        let filled = Options { fill_record: true, ..Options::default() };
+        let filled = Options {
+            fill_record: true,
+            ..Options::default()
+        };
         assert_eq!(
             readings_of(two, &[T::BigInt; 3], filled, true).unwrap(),
             [Reading::Int64, Reading::Int64, Reading::Missing]
         );
         assert!(readings_of(two, &[T::BigInt], filled, true).is_err());
-        let twice = readings_of("optional int64 a; optional int64 a;", &[T::BigInt; 2], Options::default(), true).unwrap_err();
+        let twice = readings_of(
+            "optional int64 a; optional int64 a;",
+            &[T::BigInt; 2],
+            Options::default(),
+            true,
+        )
+        .unwrap_err();
         assert_eq!(twice.code, Some(53002));
     }
 
     #[test]
     fn catalogue_types() {
-        assert_eq!(target_type("numeric", ((18 << 16) | 2) + 4), TargetType::Decimal(18, 2));
+        assert_eq!(
+            target_type("numeric", ((18 << 16) | 2) + 4),
+            TargetType::Decimal(18, 2)
+        );
         assert_eq!(target_type("varchar", 304), TargetType::Varchar(300));
         assert_eq!(target_type("varchar", -1), TargetType::Varchar(65_535));
         assert_eq!(target_type("varbyte", 16), TargetType::Varbyte(16));
@@ -463,9 +620,17 @@ mod tests {
 
     #[test]
     fn super_needs_its_option() {
-        let target = Target { name: "s".into(), kind: TargetType::Super, spelled: "SUPER".into(), not_null: false };
+        let target = Target {
+            name: "s".into(),
+            kind: TargetType::Super,
+            spelled: "SUPER".into(),
+            not_null: false,
+        };
         assert!(check_targets(std::slice::from_ref(&target), Options::default()).is_err());
-        let options = Options { serialize_to_json: true, ..Options::default() };
+        let options = Options {
+            serialize_to_json: true,
+            ..Options::default()
+        };
         assert!(check_targets(&[target], options).is_ok());
     }
 }

@@ -55,7 +55,10 @@ impl std::fmt::Debug for Authorization {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Role(role) => formatter.debug_tuple("Role").field(role).finish(),
-            Self::Keys { id, .. } => formatter.debug_struct("Keys").field("id", id).finish_non_exhaustive(),
+            Self::Keys { id, .. } => formatter
+                .debug_struct("Keys")
+                .field("id", id)
+                .finish_non_exhaustive(),
         }
     }
 }
@@ -63,15 +66,50 @@ impl std::fmt::Debug for Authorization {
 /// Parameters that Redshift has, but not with Parquet. Redshift: COPY; COPY from columnar data
 /// formats ("REGION argument is not supported for PARQUET based COPY").
 const NOT_WITH_PARQUET: &[&str] = &[
-    "ACCEPTANYDATE", "BLANKSASNULL", "BZIP2", "COMPROWS", "COMPUPDATE", "DATEFORMAT", "DELIMITER",
-    "EMPTYASNULL", "ENCODING", "ENCRYPTED", "ESCAPE", "FIXEDWIDTH", "GZIP", "IGNOREALLERRORS",
-    "IGNOREBLANKLINES", "IGNOREHEADER", "LZOP", "MASTER_SYMMETRIC_KEY", "MAXERROR", "NOLOAD", "NULL", "QUOTE",
-    "READRATIO", "REGION", "REMOVEQUOTES", "ROUNDEC", "SSH", "TIMEFORMAT", "TRIMBLANKS", "TRUNCATECOLUMNS",
+    "ACCEPTANYDATE",
+    "BLANKSASNULL",
+    "BZIP2",
+    "COMPROWS",
+    "COMPUPDATE",
+    "DATEFORMAT",
+    "DELIMITER",
+    "EMPTYASNULL",
+    "ENCODING",
+    "ENCRYPTED",
+    "ESCAPE",
+    "FIXEDWIDTH",
+    "GZIP",
+    "IGNOREALLERRORS",
+    "IGNOREBLANKLINES",
+    "IGNOREHEADER",
+    "LZOP",
+    "MASTER_SYMMETRIC_KEY",
+    "MAXERROR",
+    "NOLOAD",
+    "NULL",
+    "QUOTE",
+    "READRATIO",
+    "REGION",
+    "REMOVEQUOTES",
+    "ROUNDEC",
+    "SSH",
+    "TIMEFORMAT",
+    "TRIMBLANKS",
+    "TRUNCATECOLUMNS",
     "ZSTD",
 ];
 
 /// Formats that Redshift has and this judge does not.
-const OTHER_FORMATS: &[&str] = &["AVRO", "CSV", "JSON", "ORC", "RCFILE", "SEQUENCEFILE", "SHAPEFILE", "TEXTFILE"];
+const OTHER_FORMATS: &[&str] = &[
+    "AVRO",
+    "CSV",
+    "JSON",
+    "ORC",
+    "RCFILE",
+    "SEQUENCEFILE",
+    "SHAPEFILE",
+    "TEXTFILE",
+];
 
 /// Reads a COPY.
 ///
@@ -117,7 +155,10 @@ impl<'a> Reader<'a> {
         }
         let from = statement.literal(at + 1).ok_or_else(|| near(at + 1))?;
         if !from.starts_with("s3://") {
-            return Err(refused("0A000", "COPY from other sources than Amazon S3 is not part of this local Redshift"));
+            return Err(refused(
+                "0A000",
+                "COPY from other sources than Amazon S3 is not part of this local Redshift",
+            ));
         }
         Ok(Self {
             statement,
@@ -206,7 +247,10 @@ impl<'a> Reader<'a> {
             "ACCEPTINVCHARS" => self.accept_invalid(),
             "STATUPDATE" => {
                 self.once("STATUPDATE")?;
-                if self.statement.is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE"]) {
+                if self
+                    .statement
+                    .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE"])
+                {
                     self.at += 1;
                 }
                 Ok(())
@@ -282,7 +326,10 @@ impl<'a> Reader<'a> {
                 self.copy.accept_invalid = Some(*byte);
                 Ok(())
             }
-            _ => Err(refused("22023", "ACCEPTINVCHARS replacement must be one ASCII character other than NULL")),
+            _ => Err(refused(
+                "22023",
+                "ACCEPTINVCHARS replacement must be one ASCII character other than NULL",
+            )),
         }
     }
 
@@ -319,8 +366,12 @@ impl<'a> Reader<'a> {
         if self.word("AS") {
             self.at += 1;
         }
-        let has_argument = matches!(self.statement.kind(self.at), Some(Kind::Text | Kind::Number))
-            || self.statement.is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE", "PRESET"]);
+        let has_argument = matches!(
+            self.statement.kind(self.at),
+            Some(Kind::Text | Kind::Number)
+        ) || self
+            .statement
+            .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE", "PRESET"]);
         if has_argument {
             self.at += 1;
         }
@@ -333,10 +384,13 @@ impl<'a> Reader<'a> {
         if format != "PARQUET" {
             return Err(Refusal {
                 code: "0A000",
-                message: format!("this local Redshift loads PARQUET only, not {}", match format {
-                    "TEXTFILE" => "delimited text (add FORMAT AS PARQUET)",
-                    other => other,
-                }),
+                message: format!(
+                    "this local Redshift loads PARQUET only, not {}",
+                    match format {
+                        "TEXTFILE" => "delimited text (add FORMAT AS PARQUET)",
+                        other => other,
+                    }
+                ),
             });
         }
         if let Some(word) = self.refused {
@@ -351,12 +405,18 @@ impl<'a> Reader<'a> {
             _ => return Err(invalid_credentials()),
         }
         match self.methods {
-            0 => Err(refused("42601", "CREDENTIALS argument is required for COPY from S3")),
+            0 => Err(refused(
+                "42601",
+                "CREDENTIALS argument is required for COPY from S3",
+            )),
             1 => {
                 self.copy.masked = masked(self.statement, &self.secrets);
                 Ok(self.copy)
             }
-            _ => Err(refused("42601", "conflicting or redundant options: only one authorization method can be used")),
+            _ => Err(refused(
+                "42601",
+                "conflicting or redundant options: only one authorization method can be used",
+            )),
         }
     }
 }
@@ -365,10 +425,20 @@ impl<'a> Reader<'a> {
 /// words for keys and credentials.
 #[must_use]
 pub fn without_secrets(statement: &Statement<'_>) -> String {
-    let words = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "CREDENTIALS", "MASTER_SYMMETRIC_KEY"];
+    let words = [
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "SESSION_TOKEN",
+        "CREDENTIALS",
+        "MASTER_SYMMETRIC_KEY",
+    ];
     let spans: Vec<_> = (1..statement.tokens.len())
         .filter(|&at| {
-            let before = if statement.is_word(at - 1, "AS") { at.saturating_sub(2) } else { at - 1 };
+            let before = if statement.is_word(at - 1, "AS") {
+                at.saturating_sub(2)
+            } else {
+                at - 1
+            };
             statement.kind(at) == Some(Kind::Text) && statement.is_one_of(before, &words)
         })
         .map(|at| statement.tokens[at].span.clone())
@@ -379,7 +449,10 @@ pub fn without_secrets(statement: &Statement<'_>) -> String {
 fn masked(statement: &Statement<'_>, secrets: &[Range<usize>]) -> String {
     let edits = secrets
         .iter()
-        .map(|span| Edit { span: span.clone(), with: "'***'".to_owned() })
+        .map(|span| Edit {
+            span: span.clone(),
+            with: "'***'".to_owned(),
+        })
         .collect();
     edited(statement.source, statement.span(), edits)
 }
@@ -388,7 +461,11 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
     let mut columns = Vec::new();
     for (index, at) in within.clone().enumerate() {
         let is_name = matches!(statement.kind(at), Some(Kind::Word | Kind::QuotedName));
-        let is_right = if index % 2 == 0 { is_name } else { statement.is_symbol(at, ",") };
+        let is_right = if index % 2 == 0 {
+            is_name
+        } else {
+            statement.is_symbol(at, ",")
+        };
         if !is_right {
             return Err(syntax_error(statement.token(at)));
         }
@@ -415,12 +492,18 @@ fn checked_role(role: String) -> Result<String, Refusal> {
     if role == "default" || role == "SESSION" || role.split(',').all(is_arn) {
         Ok(role)
     } else {
-        Err(refused("42601", "Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account-id>:role/<role-name>'"))
+        Err(refused(
+            "42601",
+            "Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account-id>:role/<role-name>'",
+        ))
     }
 }
 
 fn refused(code: &'static str, message: &str) -> Refusal {
-    Refusal { code, message: message.to_owned() }
+    Refusal {
+        code,
+        message: message.to_owned(),
+    }
 }
 
 fn not_supported(word: &str) -> Refusal {
@@ -431,7 +514,10 @@ fn not_supported(word: &str) -> Refusal {
 }
 
 fn invalid_credentials() -> Refusal {
-    refused("42601", "Invalid credentials. Must be of the format: credentials 'aws_iam_role=...' or 'aws_access_key_id=...;aws_secret_access_key=...[;token=...]'")
+    refused(
+        "42601",
+        "Invalid credentials. Must be of the format: credentials 'aws_iam_role=...' or 'aws_access_key_id=...;aws_secret_access_key=...[;token=...]'",
+    )
 }
 
 #[cfg(test)]
@@ -455,7 +541,10 @@ mod tests {
             let copy = read(source).unwrap();
             assert_eq!(copy.table, ["s", "t"], "{source}");
             assert_eq!(copy.from, "s3://b/m");
-            assert_eq!(copy.authorization, Authorization::Role("arn:aws:iam::123456789012:role/copy".into()));
+            assert_eq!(
+                copy.authorization,
+                Authorization::Role("arn:aws:iam::123456789012:role/copy".into())
+            );
             assert!(copy.manifest);
             assert_eq!(copy.columns, None);
         }
@@ -477,17 +566,37 @@ mod tests {
     fn keys_are_read_and_masked() {
         let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY AS 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
         let copy = read(source).unwrap();
-        let keys = Authorization::Keys { id: "AK".into(), secret: "sec'ret".into(), token: Some("tok".into()) };
+        let keys = Authorization::Keys {
+            id: "AK".into(),
+            secret: "sec'ret".into(),
+            token: Some("tok".into()),
+        };
         assert_eq!(copy.authorization, keys);
-        assert_eq!(copy.masked, "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY AS '***' SESSION_TOKEN '***' PARQUET");
+        assert_eq!(
+            copy.masked,
+            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY AS '***' SESSION_TOKEN '***' PARQUET"
+        );
         assert!(!format!("{copy:?}").contains("ret'"));
         let source = "COPY t FROM 's3://b/p' CREDENTIALS 'aws_access_key_id=AK;aws_secret_access_key=secret' PARQUET";
         let copy = read(source).unwrap();
-        assert_eq!(copy.authorization, Authorization::Keys { id: "AK".into(), secret: "secret".into(), token: None });
-        assert_eq!(copy.masked, "COPY t FROM 's3://b/p' CREDENTIALS '***' PARQUET");
+        assert_eq!(
+            copy.authorization,
+            Authorization::Keys {
+                id: "AK".into(),
+                secret: "secret".into(),
+                token: None
+            }
+        );
+        assert_eq!(
+            copy.masked,
+            "COPY t FROM 's3://b/p' CREDENTIALS '***' PARQUET"
+        );
         let bad = "COPY t FROM SECRET_ACCESS_KEY AS 'x' CREDENTIALS 'y' nonsense 'z'";
         let tokens = tokens(bad).unwrap();
-        assert_eq!(without_secrets(&statements(bad, &tokens)[0]), "COPY t FROM SECRET_ACCESS_KEY AS '***' CREDENTIALS '***' nonsense 'z'");
+        assert_eq!(
+            without_secrets(&statements(bad, &tokens)[0]),
+            "COPY t FROM SECRET_ACCESS_KEY AS '***' CREDENTIALS '***' nonsense 'z'"
+        );
     }
 
     #[test]
@@ -520,9 +629,19 @@ mod tests {
         for (clauses, code, message) in cases {
             let refusal = read(&format!("COPY t FROM 's3://b/k' {clauses}")).unwrap_err();
             assert_eq!(refusal.code, code, "{clauses}: {}", refusal.message);
-            assert!(refusal.message.contains(message), "{clauses}: {}", refusal.message);
+            assert!(
+                refusal.message.contains(message),
+                "{clauses}: {}",
+                refusal.message
+            );
         }
-        for source in ["copy t from stdin", "copy t (a,) from 's3://b/k'", "copy t () from 's3://b/k'", "copy t from $1", "copy (select 1 from t) to 's3://b/k'"] {
+        for source in [
+            "copy t from stdin",
+            "copy t (a,) from 's3://b/k'",
+            "copy t () from 's3://b/k'",
+            "copy t from $1",
+            "copy (select 1 from t) to 's3://b/k'",
+        ] {
             assert_eq!(read(source).unwrap_err().code, "42601", "{source}");
         }
     }

@@ -107,8 +107,14 @@ pub fn reworded(fields: Fields) -> Fields {
         "42501" => {
             let message = fields
                 .get(b'M')
-                .replace("permission denied for table", "permission denied for relation")
-                .replace("permission denied for view", "permission denied for relation");
+                .replace(
+                    "permission denied for table",
+                    "permission denied for relation",
+                )
+                .replace(
+                    "permission denied for view",
+                    "permission denied for relation",
+                );
             fields.with(b'M', message)
         }
         _ => fields,
@@ -215,6 +221,20 @@ impl LoadFault {
     }
 }
 
+/// A text of a client as it may stand in a message: control characters escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default());
+        } else {
+            printable.push(letter);
+        }
+    }
+    printable
+}
+
 /// At most `length` bytes of a text, whole characters.
 #[must_use]
 pub fn cut(text: &str, length: usize) -> &str {
@@ -236,11 +256,24 @@ mod tests {
     #[test]
     fn width_checks_read_as_width_errors() {
         for (constraint, message) in [
-            ("redshift_bytes_12_varying_300", "value too long for type character varying(300)"),
-            ("redshift_bytes_1_character_3", "value too long for type character(3)"),
+            (
+                "redshift_bytes_12_varying_300",
+                "value too long for type character varying(300)",
+            ),
+            (
+                "redshift_bytes_1_character_3",
+                "value too long for type character(3)",
+            ),
         ] {
-            let fields = reworded(Fields::error("ERROR", "23514", "new row").with(b'n', constraint).with(b'D', "row"));
-            assert_eq!((fields.get(b'C'), fields.get(b'M'), fields.get(b'D')), ("22001", message, ""));
+            let fields = reworded(
+                Fields::error("ERROR", "23514", "new row")
+                    .with(b'n', constraint)
+                    .with(b'D', "row"),
+            );
+            assert_eq!(
+                (fields.get(b'C'), fields.get(b'M'), fields.get(b'D')),
+                ("22001", message, "")
+            );
         }
         let other = Fields::error("ERROR", "23514", "new row").with(b'n', "mine");
         assert_eq!(reworded(other.clone()), other);

@@ -170,8 +170,12 @@ mod tests {
         let schema = Arc::new(parse_message_type(schema).unwrap());
         let properties = Arc::new(WriterProperties::builder().build());
         let mut file = Vec::new();
-        SerializedFileWriter::new(&mut file, schema, properties).unwrap().close().unwrap();
-        let length = u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().unwrap()) as usize;
+        SerializedFileWriter::new(&mut file, schema, properties)
+            .unwrap()
+            .close()
+            .unwrap();
+        let length =
+            u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().unwrap()) as usize;
         file[file.len() - 8 - length..file.len() - 8].to_vec()
     }
 
@@ -181,7 +185,10 @@ mod tests {
             "message m { optional int64 a (TIMESTAMP_MICROS); optional int64 b (TIMESTAMP(NANOS,true));
              optional group g { required int32 c; optional binary d (UTF8); } required double e; }",
         );
-        assert_eq!(converted_types(&footer), Some(vec![true, false, false, true, false]));
+        assert_eq!(
+            converted_types(&footer),
+            Some(vec![true, false, false, true, false])
+        );
     }
 
     proptest! {

@@ -92,13 +92,26 @@ const FAULT: &str = "INSERT INTO local_redshift.load_error (user_id, query_id, t
 ///
 /// # Errors
 /// Whatever the side connection reports.
-pub async fn record(port: u16, superuser: &str, ended: &Ended, fault: Option<&LoadFault>) -> Result<(), HistoryError> {
+pub async fn record(
+    port: u16,
+    superuser: &str,
+    ended: &Ended,
+    fault: Option<&LoadFault>,
+) -> Result<(), HistoryError> {
     write_rows(port, superuser, ended, fault)
         .await
-        .map_err(|source| HistoryError::Rows { database: ended.database.clone(), source })
+        .map_err(|source| HistoryError::Rows {
+            database: ended.database.clone(),
+            source,
+        })
 }
 
-async fn write_rows(port: u16, superuser: &str, ended: &Ended, fault: Option<&LoadFault>) -> Result<(), tokio_postgres::Error> {
+async fn write_rows(
+    port: u16,
+    superuser: &str,
+    ended: &Ended,
+    fault: Option<&LoadFault>,
+) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::Config::new()
         .host("127.0.0.1")
         .port(port)
@@ -107,16 +120,34 @@ async fn write_rows(port: u16, superuser: &str, ended: &Ended, fault: Option<&Lo
         .connect(NoTls)
         .await?;
     let driver = tokio::spawn(connection);
-    let bytes = ended.files.iter().map(|file| file.content_length).sum::<u64>();
+    let bytes = ended
+        .files
+        .iter()
+        .map(|file| file.content_length)
+        .sum::<u64>();
     let count = i32::try_from(ended.files.len()).unwrap_or(i32::MAX);
-    let status = if fault.is_some() { "aborted" } else { "completed" };
+    let status = if fault.is_some() {
+        "aborted"
+    } else {
+        "completed"
+    };
     client
         .execute(
             LOAD,
             &[
-                &ended.user, &ended.query, &ended.transaction, &ended.process, &cut(&ended.database, 64), &status,
-                &cut(&ended.table, 128), &ended.started, &cut(&ended.from, 1024), &counted(ended.rows), &counted(bytes),
-                &count, &i32::from(fault.is_some()),
+                &ended.user,
+                &ended.query,
+                &ended.transaction,
+                &ended.process,
+                &cut(&ended.database, 64),
+                &status,
+                &cut(&ended.table, 128),
+                &ended.started,
+                &cut(&ended.from, 1024),
+                &counted(ended.rows),
+                &counted(bytes),
+                &count,
+                &i32::from(fault.is_some()),
             ],
         )
         .await?;
@@ -125,9 +156,17 @@ async fn write_rows(port: u16, superuser: &str, ended: &Ended, fault: Option<&Lo
             .execute(
                 FAULT,
                 &[
-                    &ended.user, &ended.query, &ended.transaction, &ended.process, &cut(&ended.database, 64),
-                    &ended.table_oid, &ended.started, &cut(&fault.file, 256), &cut(&fault.column, 127),
-                    &fault.code.unwrap_or(0), &cut(fault.told(), 512),
+                    &ended.user,
+                    &ended.query,
+                    &ended.transaction,
+                    &ended.process,
+                    &cut(&ended.database, 64),
+                    &ended.table_oid,
+                    &ended.started,
+                    &cut(&fault.file, 256),
+                    &cut(&fault.column, 127),
+                    &fault.code.unwrap_or(0),
+                    &cut(fault.told(), 512),
                 ],
             )
             .await?;
@@ -175,7 +214,10 @@ pub fn append(path: &Path, ended: &Ended, error: Option<&str>) -> Result<(), His
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|source| HistoryError::Log { path: path.display().to_string(), source })
+        .map_err(|source| HistoryError::Log {
+            path: path.display().to_string(),
+            source,
+        })
 }
 
 #[cfg(test)]
@@ -190,16 +232,26 @@ mod tests {
             statement: "COPY t".into(),
             table: "t".into(),
             rows: 2,
-            files: vec![LoadedFile { url: "s3://b/k".into(), content_length: 9, rows: 2 }],
+            files: vec![LoadedFile {
+                url: "s3://b/k".into(),
+                content_length: 9,
+                rows: 2,
+            }],
             ..Ended::default()
         };
         append(&path, &ended, None).unwrap();
         append(&path, &ended, Some("no")).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines[0]["outcome"], "loaded");
         assert_eq!(lines[0]["error"], serde_json::Value::Null);
         assert_eq!(lines[0]["files"][0]["content_length"], 9);
-        assert_eq!((&lines[1]["outcome"], &lines[1]["error"]), (&"failed".into(), &"no".into()));
+        assert_eq!(
+            (&lines[1]["outcome"], &lines[1]["error"]),
+            (&"failed".into(), &"no".into())
+        );
     }
 }

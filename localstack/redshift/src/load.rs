@@ -53,7 +53,12 @@ struct Table {
 ///
 /// # Errors
 /// Only those of the network; the statement's own are in the outcome.
-pub async fn run(backend: &mut Backend, judge: &Arc<Judge>, who: &Who, copy: &Copy) -> io::Result<Outcome> {
+pub async fn run(
+    backend: &mut Backend,
+    judge: &Arc<Judge>,
+    who: &Who,
+    copy: &Copy,
+) -> io::Result<Outcome> {
     let table = match look_up(backend, copy).await? {
         Ok(table) => table,
         Err(fields) => return Ok(Err(fields)),
@@ -82,7 +87,9 @@ pub async fn run(backend: &mut Backend, judge: &Arc<Judge>, who: &Who, copy: &Co
         statement: copy.masked.clone(),
         from: copy.from.clone(),
         manifest: copy.manifest,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
+        started: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64()),
         rows: 0,
         files: Vec::new(),
     };
@@ -92,7 +99,9 @@ pub async fn run(backend: &mut Backend, judge: &Arc<Judge>, who: &Who, copy: &Co
     }
     Ok(match result {
         Ok(()) => {
-            let told = backend.ask(&format!("SELECT local_redshift.copy_ended({})", ended.rows)).await?;
+            let told = backend
+                .ask(&format!("SELECT local_redshift.copy_ended({})", ended.rows))
+                .await?;
             remember(judge, &ended, None, None).await;
             told.map(|_| ended.rows).map_err(reworded)
         }
@@ -149,7 +158,11 @@ async fn look_up(backend: &mut Backend, copy: &Copy) -> io::Result<Result<Table,
         oid: number(&rows, 0),
         user: number(&rows, 1),
         transaction: number(&rows, 2),
-        may_insert: rows.first().and_then(|row| row.get(3).cloned().flatten()).as_deref() == Some("t"),
+        may_insert: rows
+            .first()
+            .and_then(|row| row.get(3).cloned().flatten())
+            .as_deref()
+            == Some("t"),
         attributes,
     }))
 }
@@ -169,11 +182,21 @@ fn chosen(copy: &Copy, table: &Table) -> Result<Vec<Target>, Option<LoadFault>> 
     match &copy.columns {
         None => {
             let kept = |attribute: &&Attribute| copy.explicit_ids || !attribute.is_identity;
-            chosen.extend(table.attributes.iter().filter(kept).map(|attribute| attribute.target.clone()));
+            chosen.extend(
+                table
+                    .attributes
+                    .iter()
+                    .filter(kept)
+                    .map(|attribute| attribute.target.clone()),
+            );
         }
         Some(columns) => {
             for name in columns {
-                let attribute = table.attributes.iter().find(|attribute| attribute.target.name == *name).ok_or(None)?;
+                let attribute = table
+                    .attributes
+                    .iter()
+                    .find(|attribute| attribute.target.name == *name)
+                    .ok_or(None)?;
                 if attribute.is_identity && !copy.explicit_ids {
                     let message = "cannot set an identity column to a value";
                     return Err(Some(LoadFault::plain("0A000", message.to_owned())));
@@ -182,19 +205,28 @@ fn chosen(copy: &Copy, table: &Table) -> Result<Vec<Target>, Option<LoadFault>> 
             }
         }
     }
-    let options = Options { fill_record: copy.fill_record, serialize_to_json: copy.serialize_to_json };
+    let options = Options {
+        fill_record: copy.fill_record,
+        serialize_to_json: copy.serialize_to_json,
+    };
     check_targets(&chosen, options).map_err(Some)?;
     Ok(chosen)
 }
 
 /// Has PostgreSQL refuse the COPY, in its own words.
 async fn refusal_behind(backend: &mut Backend, copy: &Copy) -> io::Result<Fields> {
-    match backend.ask(&copy_text(copy, copy.columns.as_deref())).await? {
+    match backend
+        .ask(&copy_text(copy, copy.columns.as_deref()))
+        .await?
+    {
         Err(fields) => Ok(reworded(fields)),
         Ok(_) => {
             // It did not refuse after all: nothing is loaded, and that is said.
-            let fields = backend.copy_ends(Some("the table changed meanwhile")).await?;
-            Ok(fields.unwrap_or_else(|| Fields::error("ERROR", "XX000", "the table changed meanwhile")))
+            let fields = backend
+                .copy_ends(Some("the table changed meanwhile"))
+                .await?;
+            Ok(fields
+                .unwrap_or_else(|| Fields::error("ERROR", "XX000", "the table changed meanwhile")))
         }
     }
 }
@@ -205,7 +237,10 @@ fn copy_text(copy: &Copy, columns: Option<&[String]>) -> String {
         let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
         format!(" ({})", columns.join(", "))
     });
-    format!("COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')", qualified(copy))
+    format!(
+        "COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')",
+        qualified(copy)
+    )
 }
 
 fn qualified(copy: &Copy) -> String {
@@ -251,7 +286,16 @@ async fn feed(
     for (at, file) in files.into_iter().enumerate() {
         let file = Arc::new(file);
         for group in 0..file.row_groups() {
-            match feed_group(backend, &objects, &file, group, &targets, copy.accept_invalid).await? {
+            match feed_group(
+                backend,
+                &objects,
+                &file,
+                group,
+                &targets,
+                copy.accept_invalid,
+            )
+            .await?
+            {
                 Ok(rows) => {
                     ended.files[at].rows += rows;
                     ended.rows += rows;
@@ -275,12 +319,24 @@ async fn feed(
     })
 }
 
-async fn open_all(objects: &Objects, copy: &Copy, targets: &[Target], ended: &mut Ended) -> Result<Vec<ParquetFile>, LoadFault> {
-    let options = Options { fill_record: copy.fill_record, serialize_to_json: copy.serialize_to_json };
+async fn open_all(
+    objects: &Objects,
+    copy: &Copy,
+    targets: &[Target],
+    ended: &mut Ended,
+) -> Result<Vec<ParquetFile>, LoadFault> {
+    let options = Options {
+        fill_record: copy.fill_record,
+        serialize_to_json: copy.serialize_to_json,
+    };
     let sources = objects.sources(copy).await?;
     ended.files = sources
         .iter()
-        .map(|source| LoadedFile { url: source.url(), content_length: source.size, rows: 0 })
+        .map(|source| LoadedFile {
+            url: source.url(),
+            content_length: source.size,
+            rows: 0,
+        })
         .collect();
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
@@ -305,7 +361,9 @@ async fn feed_group(
     let (sender, mut pieces) = mpsc::channel::<Bytes>(PIECES);
     let (file, targets) = (Arc::clone(file), Arc::clone(targets));
     let decoding = tokio::task::spawn_blocking(move || {
-        file.encode(group, bytes, &targets, accept_invalid, &mut |piece| sender.blocking_send(piece).is_ok())
+        file.encode(group, bytes, &targets, accept_invalid, &mut |piece| {
+            sender.blocking_send(piece).is_ok()
+        })
     });
     let mut refused = None;
     while let Some(piece) = pieces.recv().await {
@@ -326,9 +384,14 @@ async fn feed_group(
 /// History and log. They are no part of the load: a failure here is told to the log of the process.
 async fn remember(judge: &Judge, ended: &Ended, fault: Option<&LoadFault>, error: Option<&str>) {
     let rows = history::record(judge.postgres_port, &judge.postgres_superuser, ended, fault).await;
-    let line = judge.copy_log.as_deref().map_or(Ok(()), |path| history::append(path, ended, error));
+    let line = judge
+        .copy_log
+        .as_deref()
+        .map_or(Ok(()), |path| history::append(path, ended, error));
     for error in [rows.err(), line.err()].into_iter().flatten() {
-        tracing::warn!(error = &error as &dyn std::error::Error, "COPY is not remembered");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "COPY is not remembered"
+        );
     }
 }
-

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::copy::{Authorization, Copy};
-use crate::errors::LoadFault;
+use crate::errors::{LoadFault, printable};
 
 /// A manifest is refused beyond this; 100,000 entries of 200 bytes are 20 MB.
 const MANIFEST: u64 = 256 << 20;
@@ -110,14 +110,23 @@ impl Objects {
     /// An unreadable or wrong manifest, a missing mandatory file, a size that is not the manifest's,
     /// nothing found.
     pub async fn sources(&self, copy: &Copy) -> Result<Vec<Source>, LoadFault> {
-        let (bucket, key) = split(&copy.from)
-            .ok_or_else(|| LoadFault::plain("XX000", format!("The S3 path '{}' is not valid", copy.from.escape_debug())))?;
+        let (bucket, key) = split(&copy.from).ok_or_else(|| {
+            LoadFault::plain(
+                "XX000",
+                format!("The S3 path '{}' is not valid", printable(&copy.from)),
+            )
+        })?;
         if !copy.manifest {
             return self.with_prefix(&bucket, &key).await;
         }
         if key.is_empty() || key.ends_with('/') {
             let message = "COPY with MANIFEST parameter requires full path of an Amazon S3 object.";
-            return Err(LoadFault::block(8001, message, copy.from.clone(), &copy.from));
+            return Err(LoadFault::block(
+                8001,
+                message,
+                copy.from.clone(),
+                &copy.from,
+            ));
         }
         let manifest = self.manifest(&bucket, &key).await?;
         self.listed(&copy.from, &manifest).await
@@ -135,7 +144,12 @@ impl Objects {
             .map_err(|error| service_fault(&error, &url))?;
         let size = object.content_length().unwrap_or(0);
         if u64::try_from(size).unwrap_or(u64::MAX) > MANIFEST {
-            return Err(LoadFault::block(8001, "Manifest file is too large", url.clone(), &url));
+            return Err(LoadFault::block(
+                8001,
+                "Manifest file is too large",
+                url.clone(),
+                &url,
+            ));
         }
         let body = object.body.collect().await.map_err(|error| {
             LoadFault::block(8001, "Failed to read the manifest", error.to_string(), &url)
@@ -146,9 +160,11 @@ impl Objects {
     async fn listed(&self, manifest: &str, entries: &[Entry]) -> Result<Vec<Source>, LoadFault> {
         let mut sources = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (bucket, key) = split(&entry.url).filter(|(_, key)| !key.is_empty()).ok_or_else(|| {
-                LoadFault::block(8001, "Invalid URL in manifest", entry.url.clone(), manifest)
-            })?;
+            let (bucket, key) = split(&entry.url)
+                .filter(|(_, key)| !key.is_empty())
+                .ok_or_else(|| {
+                    LoadFault::block(8001, "Invalid URL in manifest", entry.url.clone(), manifest)
+                })?;
             let Some(real) = self.size(&bucket, &key).await? else {
                 if entry.mandatory {
                     return Err(LoadFault::block(
@@ -160,7 +176,11 @@ impl Objects {
                 }
                 continue;
             };
-            let source = Source { bucket, key, size: entry.size };
+            let source = Source {
+                bucket,
+                key,
+                size: entry.size,
+            };
             // The real server takes the manifest's size for the object's: it asks for a range past
             // the end, or reads the middle of the file for its footer.
             if entry.size > real {
@@ -205,19 +225,35 @@ impl Objects {
                 if key.ends_with('/') && size == 0 {
                     continue;
                 }
-                sources.push(Source { bucket: bucket.to_owned(), key: key.to_owned(), size });
+                sources.push(Source {
+                    bucket: bucket.to_owned(),
+                    key: key.to_owned(),
+                    size,
+                });
             }
         }
         if sources.is_empty() {
-            let message = format!("The specified S3 prefix '{}' does not exist", prefix.escape_debug());
+            let message = format!(
+                "The specified S3 prefix '{}' does not exist",
+                printable(prefix)
+            );
             return Err(LoadFault::block(8001, &message, url.clone(), &url));
         }
         Ok(sources)
     }
 
     async fn size(&self, bucket: &str, key: &str) -> Result<Option<u64>, LoadFault> {
-        match self.client.head_object().bucket(bucket).key(key).send().await {
-            Ok(head) => Ok(Some(u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0))),
+        match self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
+            Ok(head) => Ok(Some(
+                u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0),
+            )),
             Err(error) => match status(&error) {
                 Some(404) => Ok(None),
                 _ => Err(service_fault(&error, &format!("s3://{bucket}/{key}"))),
@@ -263,7 +299,11 @@ impl Objects {
 /// What the real server says of an object that is not Parquet, or not all of it.
 #[must_use]
 pub fn invalid_version(file_name: &str, url: &str) -> LoadFault {
-    LoadFault::scan(15007, format!("File '{file_name}' has an invalid version number"), url)
+    LoadFault::scan(
+        15007,
+        format!("File '{file_name}' has an invalid version number"),
+        url,
+    )
 }
 
 /// `s3://bucket/key` in its parts; the key may be empty.
@@ -273,16 +313,20 @@ fn split(url: &str) -> Option<(String, String)> {
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
+    error
+        .raw_response()
+        .map(|response| response.status().as_u16())
 }
 
 fn service_fault<E: ProvideErrorMetadata>(error: &SdkError<E>, url: &str) -> LoadFault {
     let message = match (status(error), error.code()) {
         (Some(404), Some("NoSuchBucket")) => {
-            "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket".to_owned()
+            "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket"
+                .to_owned()
         }
         (Some(404), _) => {
-            "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey".to_owned()
+            "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey"
+                .to_owned()
         }
         (Some(403), code) => format!(
             "S3ServiceException:Access Denied,Status 403,Error {}",
@@ -327,18 +371,34 @@ struct Meta {
 /// Reads a manifest; keys it does not know are left alone, as UNLOAD writes more of them.
 fn entries(text: &[u8], url: &str) -> Result<Vec<Entry>, LoadFault> {
     let manifest: Manifest = serde_json::from_slice(text).map_err(|error| {
-        LoadFault::block(8001, "Manifest file is not in correct json format", error.to_string(), url)
+        LoadFault::block(
+            8001,
+            "Manifest file is not in correct json format",
+            error.to_string(),
+            url,
+        )
     })?;
     manifest
         .entries
         .into_iter()
         .map(|entry| {
             let fault = |what: &str| {
-                LoadFault::block(15003, "Spectrum Scan Error", format!("File entry does not have {what} key."), &entry.url)
+                LoadFault::block(
+                    15003,
+                    "Spectrum Scan Error",
+                    format!("File entry does not have {what} key."),
+                    &entry.url,
+                )
             };
             let meta = entry.meta.as_ref().ok_or_else(|| fault("'meta'"))?;
-            let size = meta.content_length.ok_or_else(|| fault("'content_length'"))?;
-            Ok(Entry { url: entry.url.clone(), mandatory: entry.mandatory, size })
+            let size = meta
+                .content_length
+                .ok_or_else(|| fault("'content_length'"))?;
+            Ok(Entry {
+                url: entry.url.clone(),
+                mandatory: entry.mandatory,
+                size,
+            })
         })
         .collect()
 }
@@ -353,7 +413,14 @@ mod tests {
             {"url":"s3://b/a","mandatory":true,"meta":{"content_length":3,"record_count":1}},
             {"url":"s3://b/a","meta":{"content_length":3}}],"schema":{"x":1}}"#;
         let read = entries(text, "s3://b/m").unwrap();
-        assert_eq!(read[0], Entry { url: "s3://b/a".into(), mandatory: true, size: 3 });
+        assert_eq!(
+            read[0],
+            Entry {
+                url: "s3://b/a".into(),
+                mandatory: true,
+                size: 3
+            }
+        );
         assert!(!read[1].mandatory);
     }
 
@@ -362,14 +429,30 @@ mod tests {
         let cases = [
             ("PAR1", 8001, ""),
             ("{}", 8001, "entries"),
-            (r#"{"entries":[{"url":"s3://b/a"}]}"#, 15003, "File entry does not have 'meta' key."),
-            (r#"{"entries":[{"url":"s3://b/a","meta":{}}]}"#, 15003, "'content_length'"),
-            (r#"{"entries":[{"url":"s3://b/a","meta":{"content_length":-1}}]}"#, 8001, "content_length"),
+            (
+                r#"{"entries":[{"url":"s3://b/a"}]}"#,
+                15003,
+                "File entry does not have 'meta' key.",
+            ),
+            (
+                r#"{"entries":[{"url":"s3://b/a","meta":{}}]}"#,
+                15003,
+                "'content_length'",
+            ),
+            (
+                r#"{"entries":[{"url":"s3://b/a","meta":{"content_length":-1}}]}"#,
+                8001,
+                "content_length",
+            ),
         ];
         for (text, code, context) in cases {
             let fault = entries(text.as_bytes(), "s3://b/m").unwrap_err();
             assert_eq!(fault.code, Some(code), "{text}");
-            assert!(context.is_empty() || fault.context.contains(context) || code == 8001, "{text}: {}", fault.context);
+            assert!(
+                context.is_empty() || fault.context.contains(context) || code == 8001,
+                "{text}: {}",
+                fault.context
+            );
         }
     }
 

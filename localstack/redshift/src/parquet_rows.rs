@@ -12,8 +12,8 @@ use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{
-    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
-    Int64Type, Int96, Int96Type,
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray,
+    FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -52,7 +52,12 @@ impl ParquetFile {
     ///
     /// # Errors
     /// What is no Parquet file, does not fit, or is encoded as Redshift cannot read.
-    pub async fn open(objects: &Objects, source: &Source, targets: &[Target], options: Options) -> Result<Self, LoadFault> {
+    pub async fn open(
+        objects: &Objects,
+        source: &Source,
+        targets: &[Target],
+        options: Options,
+    ) -> Result<Self, LoadFault> {
         let file_name = objects.file_name(source);
         let url = source.url();
         let broken = || invalid_version(&file_name, &url);
@@ -67,15 +72,24 @@ impl ParquetFile {
         let footer = if length as usize <= end {
             tail.slice(end - length as usize..end)
         } else {
-            let start = (source.size - 8).checked_sub(u64::from(length)).ok_or_else(broken)?;
+            let start = (source.size - 8)
+                .checked_sub(u64::from(length))
+                .ok_or_else(broken)?;
             objects.range(source, start..source.size - 8).await?
         };
         let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|_| broken())?;
         let converted = converted_types(&footer).ok_or_else(broken)?;
         let schema = metadata.file_metadata().schema_descr();
         let readings = readings(schema, &converted, targets, options, &url, &file_name)?;
-        check_encodings(&metadata).map_err(|context| LoadFault::scan(15007, format!("File '{file_name}' {context}"), &url))?;
-        Ok(Self { source: source.clone(), file_name, metadata, readings })
+        check_encodings(&metadata).map_err(|context| {
+            LoadFault::scan(15007, format!("File '{file_name}' {context}"), &url)
+        })?;
+        Ok(Self {
+            source: source.clone(),
+            file_name,
+            metadata,
+            readings,
+        })
     }
 
     /// How many row groups it has.
@@ -92,7 +106,11 @@ impl ParquetFile {
         let columns = self.metadata.row_group(group).columns();
         let places: Vec<(u64, u64)> = columns.iter().map(|column| column.byte_range()).collect();
         let start = places.iter().map(|place| place.0).min().unwrap_or(0);
-        let end = places.iter().map(|place| place.0.saturating_add(place.1)).max().unwrap_or(0);
+        let end = places
+            .iter()
+            .map(|place| place.0.saturating_add(place.1))
+            .max()
+            .unwrap_or(0);
         if end > self.source.size {
             return Err(invalid_version(&self.file_name, &self.source.url()));
         }
@@ -114,14 +132,18 @@ impl ParquetFile {
         emit: &mut dyn FnMut(Bytes) -> bool,
     ) -> Result<u64, LoadFault> {
         let rows = u64::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0);
-        let mut columns = self.columns(group, bytes).map_err(|error| self.unreadable(&error))?;
+        let mut columns = self
+            .columns(group, bytes)
+            .map_err(|error| self.unreadable(&error))?;
         let batch = self.batch_rows(group, rows);
         let mut piece = BytesMut::with_capacity(PIECE * 2);
         let mut done = 0;
         while done < rows {
             let count = batch.min(rows - done);
             for column in columns.iter_mut().flatten() {
-                column.fill(usize::try_from(count).unwrap_or(1)).map_err(|error| self.unreadable(&error))?;
+                column
+                    .fill(usize::try_from(count).unwrap_or(1))
+                    .map_err(|error| self.unreadable(&error))?;
             }
             for _ in 0..count {
                 self.encode_row(&mut columns, targets, accept_invalid, &mut piece)?;
@@ -152,21 +174,29 @@ impl ParquetFile {
                 None if target.not_null => return Err(self.null(target)),
                 None => out.put_i32(-1),
                 Some(value) => {
-                    tuple::put(out, *reading, value, accept_invalid).map_err(|misfit| self.misfit(misfit, target))?;
+                    tuple::put(out, *reading, value, accept_invalid)
+                        .map_err(|misfit| self.misfit(misfit, target))?;
                 }
             }
         }
         if out.len() - start > ROW {
             return Err(LoadFault::scan(
                 15007,
-                format!("The size of an input row exceeds the maximum of 4 MB, File name: {}", self.file_name),
+                format!(
+                    "The size of an input row exceeds the maximum of 4 MB, File name: {}",
+                    self.file_name
+                ),
                 &self.source.url(),
             ));
         }
         Ok(())
     }
 
-    fn columns(&self, group: usize, bytes: GroupBytes) -> Result<Vec<Option<Column>>, ParquetError> {
+    fn columns(
+        &self,
+        group: usize,
+        bytes: GroupBytes,
+    ) -> Result<Vec<Option<Column>>, ParquetError> {
         let bytes = Arc::new(bytes);
         let group = self.metadata.row_group(group);
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
@@ -179,7 +209,10 @@ impl ParquetFile {
             let chunk = group.column(at);
             let pages = SerializedPageReader::new(Arc::clone(&bytes), chunk, rows, None)?;
             let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(Version1 { pages }));
-            columns.push(Some(Column::new(reader, chunk.column_descr().max_def_level())));
+            columns.push(Some(Column::new(
+                reader,
+                chunk.column_descr().max_def_level(),
+            )));
         }
         Ok(columns)
     }
@@ -191,14 +224,23 @@ impl ParquetFile {
     }
 
     fn unreadable(&self, error: &ParquetError) -> LoadFault {
-        LoadFault::scan(15007, format!("File '{}' cannot be read: {error}", self.file_name), &self.source.url())
+        LoadFault::scan(
+            15007,
+            format!("File '{}' cannot be read: {error}", self.file_name),
+            &self.source.url(),
+        )
     }
 
     /// Redshift: the text of a NULL in a column that is NOT NULL.
     fn null(&self, target: &Target) -> LoadFault {
         let message = format!("Cannot insert a NULL value into column {}", target.name);
-        LoadFault::block(8007, &message, format!("query execution, File name: {}", self.file_name), &self.source.url())
-            .in_column(&target.name)
+        LoadFault::block(
+            8007,
+            &message,
+            format!("query execution, File name: {}", self.file_name),
+            &self.source.url(),
+        )
+        .in_column(&target.name)
     }
 
     fn misfit(&self, misfit: Misfit, target: &Target) -> LoadFault {
@@ -226,9 +268,18 @@ impl ParquetFile {
                      column {name}, File name: {file}"
                 ),
             ),
-            Misfit::SuperText => (1224, "String value exceeds the max size of 65535 bytes".to_owned()),
-            Misfit::Range(what) => (1204, format!("{what} out of range in column {name}, File name: {file}")),
-            Misfit::Kind => (15007, format!("column {name} holds values of another type, File name: {file}")),
+            Misfit::SuperText => (
+                1224,
+                "String value exceeds the max size of 65535 bytes".to_owned(),
+            ),
+            Misfit::Range(what) => (
+                1204,
+                format!("{what} out of range in column {name}, File name: {file}"),
+            ),
+            Misfit::Kind => (
+                15007,
+                format!("column {name} holds values of another type, File name: {file}"),
+            ),
         };
         LoadFault::scan(code, context, &self.source.url()).in_column(name)
     }
@@ -237,7 +288,11 @@ impl ParquetFile {
 /// What Redshift was seen to read: plain and dictionary pages; no, Snappy's, Gzip's or Zstandard's
 /// compression. The text of a refusal follows the file's name.
 fn check_encodings(metadata: &ParquetMetaData) -> Result<(), String> {
-    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+    for column in metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns())
+    {
         let name = column.column_path().string();
         let is_known = |encoding: &Encoding| {
             #[expect(deprecated, reason = "old writers still name it, for levels")]
@@ -245,18 +300,29 @@ fn check_encodings(metadata: &ParquetMetaData) -> Result<(), String> {
             levels
                 || matches!(
                     encoding,
-                    Encoding::PLAIN | Encoding::RLE | Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY
+                    Encoding::PLAIN
+                        | Encoding::RLE
+                        | Encoding::PLAIN_DICTIONARY
+                        | Encoding::RLE_DICTIONARY
                 )
         };
         if let Some(encoding) = column.encodings().find(|encoding| !is_known(encoding)) {
-            return Err(format!("column '{name}' has the unsupported encoding {encoding}"));
+            return Err(format!(
+                "column '{name}' has the unsupported encoding {encoding}"
+            ));
         }
         match column.compression() {
             Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
             Compression::GZIP(_) => {
-                return Err(format!("column '{name}' is compressed by GZIP, which this local Redshift does not have"));
+                return Err(format!(
+                    "column '{name}' is compressed by GZIP, which this local Redshift does not have"
+                ));
             }
-            other => return Err(format!("column '{name}' has the unsupported compression {other}")),
+            other => {
+                return Err(format!(
+                    "column '{name}' has the unsupported compression {other}"
+                ));
+            }
         }
     }
     Ok(())
@@ -296,7 +362,9 @@ impl ChunkReader for GroupBytes {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let bytes = self.from(start)?;
         if length > bytes.len() {
-            return Err(ParquetError::EOF("a page longer than its row group".to_owned()));
+            return Err(ParquetError::EOF(
+                "a page longer than its row group".to_owned(),
+            ));
         }
         Ok(bytes.slice(..length))
     }
@@ -318,7 +386,9 @@ impl<P: PageReader> Iterator for Version1<P> {
 impl<P: PageReader> PageReader for Version1<P> {
     fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
         match self.pages.get_next_page()? {
-            Some(Page::DataPageV2 { .. }) => Err(ParquetError::NYI("data pages of version 2".to_owned())),
+            Some(Page::DataPageV2 { .. }) => {
+                Err(ParquetError::NYI("data pages of version 2".to_owned()))
+            }
             page => Ok(page),
         }
     }
@@ -360,13 +430,19 @@ enum Values {
 
 impl<T: DataType> Batch<T> {
     fn new(reader: ColumnReaderImpl<T>) -> Self {
-        Self { reader, values: Vec::new(), next: 0 }
+        Self {
+            reader,
+            values: Vec::new(),
+            next: 0,
+        }
     }
 
     fn fill(&mut self, rows: usize, levels: &mut Vec<i16>) -> Result<usize, ParquetError> {
         self.values.clear();
         self.next = 0;
-        let (records, _, _) = self.reader.read_records(rows, Some(levels), None, &mut self.values)?;
+        let (records, _, _) =
+            self.reader
+                .read_records(rows, Some(levels), None, &mut self.values)?;
         Ok(records)
     }
 
@@ -386,9 +462,16 @@ impl Column {
             ColumnReader::FloatColumnReader(reader) => Values::Float(Batch::new(reader)),
             ColumnReader::DoubleColumnReader(reader) => Values::Double(Batch::new(reader)),
             ColumnReader::ByteArrayColumnReader(reader) => Values::Bytes(Batch::new(reader)),
-            ColumnReader::FixedLenByteArrayColumnReader(reader) => Values::Fixed(Batch::new(reader)),
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                Values::Fixed(Batch::new(reader))
+            }
         };
-        Self { levels: Vec::new(), row: 0, full, values }
+        Self {
+            levels: Vec::new(),
+            row: 0,
+            full,
+            values,
+        }
     }
 
     fn fill(&mut self, rows: usize) -> Result<(), ParquetError> {
@@ -408,7 +491,9 @@ impl Column {
         if records == rows {
             Ok(())
         } else {
-            Err(ParquetError::EOF("a column with fewer rows than its row group".to_owned()))
+            Err(ParquetError::EOF(
+                "a column with fewer rows than its row group".to_owned(),
+            ))
         }
     }
 
@@ -428,8 +513,12 @@ impl Column {
             }),
             Values::Float(batch) => batch.take().map(|value| tuple::Value::Float(*value)),
             Values::Double(batch) => batch.take().map(|value| tuple::Value::Double(*value)),
-            Values::Bytes(batch) => batch.take().map(|value: &ByteArray| tuple::Value::Bytes(value.data())),
-            Values::Fixed(batch) => batch.take().map(|value: &FixedLenByteArray| tuple::Value::Bytes(value.data())),
+            Values::Bytes(batch) => batch
+                .take()
+                .map(|value: &ByteArray| tuple::Value::Bytes(value.data())),
+            Values::Fixed(batch) => batch
+                .take()
+                .map(|value: &FixedLenByteArray| tuple::Value::Bytes(value.data())),
         }
     }
 }

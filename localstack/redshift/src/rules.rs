@@ -13,6 +13,7 @@
 //! below, one that matches and one that almost does.
 
 use crate::ddl;
+use crate::errors;
 use crate::token::{self, Edit, Kind, Statement};
 
 /// A refusal, as the client will see it.
@@ -191,7 +192,10 @@ pub const RULES: &[Rule] = &[
         "no DISTINCT ON",
         UNSUPPORTED,
         "… DISTINCT ON",
-        Action::Refuse(Words::Exactly("0A000", "SELECT DISTINCT ON is not supported")),
+        Action::Refuse(Words::Exactly(
+            "0A000",
+            "SELECT DISTINCT ON is not supported",
+        )),
     ),
     rule(
         "LOCK takes no mode",
@@ -203,7 +207,10 @@ pub const RULES: &[Rule] = &[
         "no CHECK constraints",
         UNSUPPORTED,
         "CREATE|ALTER … TABLE … CHECK",
-        Action::Refuse(Words::Exactly("0A000", "CHECK constraints are not supported")),
+        Action::Refuse(Words::Exactly(
+            "0A000",
+            "CHECK constraints are not supported",
+        )),
     ),
     rule(
         "column is added or not",
@@ -349,7 +356,7 @@ pub fn syntax_error(near: &str) -> Refusal {
         message: if near.is_empty() {
             "syntax error at end of input".to_owned()
         } else {
-            format!("syntax error at or near \"{}\"", near.escape_debug())
+            format!("syntax error at or near \"{}\"", errors::printable(near))
         },
     }
 }
@@ -386,7 +393,10 @@ fn matched_from(items: &[&str], statement: &Statement<'_>, at: usize) -> Option<
     if *item == "…" {
         return (at..=statement.tokens.len()).find_map(|from| matched_from(rest, statement, from));
     }
-    if let Some(optional) = item.strip_prefix('[').and_then(|item| item.strip_suffix(']')) {
+    if let Some(optional) = item
+        .strip_prefix('[')
+        .and_then(|item| item.strip_suffix(']'))
+    {
         if is_either(optional)
             && let Some(end) = matched_from(rest, statement, at + 1)
         {
@@ -433,7 +443,10 @@ fn sysdate(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
 fn folded_names(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
     let folds = |&at: &usize| {
         statement.kind(at) == Some(Kind::QuotedName)
-            && statement.token(at).bytes().any(|byte| byte.is_ascii_uppercase())
+            && statement
+                .token(at)
+                .bytes()
+                .any(|byte| byte.is_ascii_uppercase())
     };
     Ok((0..statement.tokens.len())
         .filter(folds)
@@ -456,30 +469,106 @@ mod tests {
     #[test]
     fn refusals() {
         let cases = [
-            ("copy t to stdout", "42601", "syntax error at or near \"copy\""),
-            ("SAVEPOINT s", "0A000", "SQL command \"SAVEPOINT ...\" not supported."),
-            ("release s", "0A000", "SQL command \"release ...\" not supported."),
-            ("ROLLBACK TO s", "0A000", "SQL command \"ROLLBACK TO ...\" not supported."),
-            ("rollback work to savepoint s", "0A000", "SQL command \"rollback work to ...\" not supported."),
-            ("CREATE UNIQUE INDEX i ON t(a)", "0A000", "SQL command \"CREATE UNIQUE INDEX ...\" not supported."),
-            ("create sequence s", "0A000", "SQL command \"create sequence ...\" not supported."),
-            ("insert into t values (1) on conflict do nothing", "42601", "syntax error at or near \"conflict\""),
-            ("delete from t returning a", "42601", "syntax error at or near \"returning\""),
-            ("with x as (select 1) insert into t select * from x returning *", "42601", "syntax error at or near \"returning\""),
-            ("select distinct on (a) b from t", "0A000", "SELECT DISTINCT ON is not supported"),
-            ("LOCK TABLE t IN SHARE MODE", "42601", "syntax error at or near \"IN\""),
-            ("lock t nowait", "42601", "syntax error at or near \"nowait\""),
-            ("create table t (a int check (a > 0))", "0A000", "CHECK constraints are not supported"),
-            ("alter table t add column if not exists a int", "42601", "syntax error at or near \"if\""),
-            ("alter table t append from s", "0A000", "ALTER TABLE APPEND is not part of this local Redshift"),
-            ("set standard_conforming_strings = on", "42704", "unrecognized configuration parameter \"standard_conforming_strings\""),
-            ("create table t (a serial)", "0A000", "Column \"t.a\" has unsupported type \"serial\""),
+            (
+                "copy t to stdout",
+                "42601",
+                "syntax error at or near \"copy\"",
+            ),
+            (
+                "SAVEPOINT s",
+                "0A000",
+                "SQL command \"SAVEPOINT ...\" not supported.",
+            ),
+            (
+                "release s",
+                "0A000",
+                "SQL command \"release ...\" not supported.",
+            ),
+            (
+                "ROLLBACK TO s",
+                "0A000",
+                "SQL command \"ROLLBACK TO ...\" not supported.",
+            ),
+            (
+                "rollback work to savepoint s",
+                "0A000",
+                "SQL command \"rollback work to ...\" not supported.",
+            ),
+            (
+                "CREATE UNIQUE INDEX i ON t(a)",
+                "0A000",
+                "SQL command \"CREATE UNIQUE INDEX ...\" not supported.",
+            ),
+            (
+                "create sequence s",
+                "0A000",
+                "SQL command \"create sequence ...\" not supported.",
+            ),
+            (
+                "insert into t values (1) on conflict do nothing",
+                "42601",
+                "syntax error at or near \"conflict\"",
+            ),
+            (
+                "delete from t returning a",
+                "42601",
+                "syntax error at or near \"returning\"",
+            ),
+            (
+                "with x as (select 1) insert into t select * from x returning *",
+                "42601",
+                "syntax error at or near \"returning\"",
+            ),
+            (
+                "select distinct on (a) b from t",
+                "0A000",
+                "SELECT DISTINCT ON is not supported",
+            ),
+            (
+                "LOCK TABLE t IN SHARE MODE",
+                "42601",
+                "syntax error at or near \"IN\"",
+            ),
+            (
+                "lock t nowait",
+                "42601",
+                "syntax error at or near \"nowait\"",
+            ),
+            (
+                "create table t (a int check (a > 0))",
+                "0A000",
+                "CHECK constraints are not supported",
+            ),
+            (
+                "alter table t add column if not exists a int",
+                "42601",
+                "syntax error at or near \"if\"",
+            ),
+            (
+                "alter table t append from s",
+                "0A000",
+                "ALTER TABLE APPEND is not part of this local Redshift",
+            ),
+            (
+                "set standard_conforming_strings = on",
+                "42704",
+                "unrecognized configuration parameter \"standard_conforming_strings\"",
+            ),
+            (
+                "create table t (a serial)",
+                "0A000",
+                "Column \"t.a\" has unsupported type \"serial\"",
+            ),
         ];
         for (source, code, message) in cases {
             let Verdict::Refused(refusal) = verdict(source, When::Always) else {
                 panic!("not refused: {source}");
             };
-            assert_eq!((refusal.code, refusal.message.as_str()), (code, message), "{source}");
+            assert_eq!(
+                (refusal.code, refusal.message.as_str()),
+                (code, message),
+                "{source}"
+            );
         }
     }
 
@@ -490,7 +579,7 @@ mod tests {
             "LOCK TABLE a.b",
             "rollback",
             "select 'insert on conflict returning'",
-            "insert into t values ('on conflict') -- on conflict",
+            "insert /* on conflict */ into t values ('on conflict')",
             "select a, \"returning\" from t",
             "select distinct a from t join u on (t.a = u.a)",
             "create table index (a int)",
@@ -500,28 +589,45 @@ mod tests {
             "set statement_timeout to 1000",
             "update t set a = 1 where b in (select c from d)",
         ] {
-            assert_eq!(verdict(source, When::InBlock), Verdict::Run(source.to_owned()), "{source}");
+            assert_eq!(
+                verdict(source, When::InBlock),
+                Verdict::Run(source.to_owned()),
+                "{source}"
+            );
         }
     }
 
     #[test]
     fn rewrites() {
         let cases = [
-            ("select \"Ab\"\"C\", \"ÄB\" from \"T\"", "select \"ab\"\"c\", \"Äb\" from \"t\""),
-            ("select sysdate, a from t where b < SYSDATE", "select pg_catalog.sysdate(), a from t where b < pg_catalog.sysdate()"),
+            (
+                "select \"Ab\"\"C\", \"ÄB\" from \"T\"",
+                "select \"ab\"\"c\", \"Äb\" from \"t\"",
+            ),
+            (
+                "select sysdate, a from t where b < SYSDATE",
+                "select pg_catalog.sysdate(), a from t where b < pg_catalog.sysdate()",
+            ),
             ("select x::varchar(max)", "select x::varchar(65535)"),
             ("SET query_group TO 'x'", "SET redshift.query_group TO 'x'"),
             ("select 1 -- end", "select 1"),
         ];
         for (source, expected) in cases {
-            assert_eq!(verdict(source, When::Always), Verdict::Run(expected.to_owned()), "{source}");
+            assert_eq!(
+                verdict(source, When::Always),
+                Verdict::Run(expected.to_owned()),
+                "{source}"
+            );
         }
     }
 
     #[test]
     fn widening_depends_on_the_block() {
-        let source = "ALTER TABLE t ALTER COLUMN c TYPE VARCHAR(300)";
-        assert_eq!(verdict(source, When::Always), Verdict::Run(source.to_owned()));
+        let source = "ALTER TABLE t ALTER COLUMN c TYPE varchar(300)";
+        assert_eq!(
+            verdict(source, When::Always),
+            Verdict::Run(source.to_owned())
+        );
         let Verdict::Refused(refusal) = verdict(source, When::InBlock) else {
             panic!("widened in a block");
         };
@@ -531,7 +637,10 @@ mod tests {
     #[test]
     fn interceptions() {
         let copy = "copy t from 's3://b/k' iam_role default parquet";
-        assert_eq!(verdict(copy, When::Always), Verdict::Intercepted(Interception::Copy, copy.to_owned()));
+        assert_eq!(
+            verdict(copy, When::Always),
+            Verdict::Intercepted(Interception::Copy, copy.to_owned())
+        );
         assert_eq!(
             verdict("TRUNCATE \"T\"", When::InBlock),
             Verdict::Intercepted(Interception::Truncate, "TRUNCATE \"t\"".to_owned())
@@ -550,7 +659,11 @@ mod tests {
         ];
         for (source, before, after) in cases {
             let tokens = token::tokens(source).unwrap();
-            assert_eq!(block_after(&token::statements(source, &tokens)[0], before), after, "{source}");
+            assert_eq!(
+                block_after(&token::statements(source, &tokens)[0], before),
+                after,
+                "{source}"
+            );
         }
     }
 

@@ -106,18 +106,28 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
     }
 }
 
+/// Passes a cancellation on and waits until PostgreSQL has seen to it, as clients wait for us.
 async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
     let mut backend = Backend::connect(port).await?;
-    backend.send(&wire::cancel_message(key)).await
+    backend.send(&wire::cancel_message(key)).await?;
+    match backend.next().await {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn run(client: &mut Client, judge: Arc<Judge>, startup: startup::Startup) -> io::Result<()> {
     let mut backend = Backend::connect(judge.postgres_port).await?;
-    backend.send(&wire::startup_message(&startup.parameters)).await?;
+    backend
+        .send(&wire::startup_message(&startup.parameters))
+        .await?;
     let Some(process) = startup::authenticate(client, &mut backend, &startup).await? else {
         return Ok(());
     };
-    let who = Who { database: startup.database, process };
+    let who = Who {
+        database: startup.database,
+        process,
+    };
     let mut session = Session {
         client,
         backend,
@@ -143,7 +153,11 @@ pub struct Client {
 impl Client {
     fn new(stream: TlsStream<TcpStream>) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Self { frames: Frames::new(reader, wire::CLIENT_FRAME), writer, outgoing: BytesMut::new() }
+        Self {
+            frames: Frames::new(reader, wire::CLIENT_FRAME),
+            writer,
+            outgoing: BytesMut::new(),
+        }
     }
 
     /// Puts a frame into the next flush, which may be now.
@@ -152,7 +166,11 @@ impl Client {
     /// Whatever the network reports.
     pub async fn put(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
         wire::put_frame(&mut self.outgoing, tag, body);
-        if self.outgoing.len() >= GATHERED { self.flush().await } else { Ok(()) }
+        if self.outgoing.len() >= GATHERED {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts an ErrorResponse.
@@ -224,7 +242,9 @@ impl Session<'_> {
                     continue;
                 }
             };
-            let Some(frame) = frame else { return Ok(()) };
+            let Some(frame) = frame else {
+                return Ok(());
+            };
             match frame.tag {
                 b'X' => return Ok(()),
                 b'Q' => self.simple(&frame.body).await?,
@@ -240,7 +260,10 @@ impl Session<'_> {
                 b'd' | b'c' | b'f' => {}
                 tag => {
                     let message = format!("invalid frontend message type {tag}");
-                    return self.client.put_error(&Fields::error("FATAL", "08P01", &message)).await;
+                    return self
+                        .client
+                        .put_error(&Fields::error("FATAL", "08P01", &message))
+                        .await;
                 }
             }
         }
@@ -253,7 +276,11 @@ impl Session<'_> {
                 Some(body) => self.client.put(b'S', &body).await,
                 None => Ok(()),
             },
-            b'E' | b'N' => self.client.put(frame.tag, &reworded(Fields::read(&frame.body)).body()).await,
+            b'E' | b'N' => {
+                self.client
+                    .put(frame.tag, &reworded(Fields::read(&frame.body)).body())
+                    .await
+            }
             _ => self.client.put(frame.tag, &frame.body).await,
         }
     }
@@ -266,25 +293,23 @@ impl Session<'_> {
     }
 
     /// Passes answers on up to ReadyForQuery.
-    async fn until_ready(&mut self, shown: Shown) -> io::Result<Done> {
-        let mut done = Done::Well;
+    async fn until_ready(&mut self) -> io::Result<()> {
         loop {
             let frame = self.backend.next().await?;
             match frame.tag {
-                b'Z' => {
-                    self.ready(&frame.body).await?;
-                    return Ok(done);
-                }
-                b'E' | b'N' | b'S' => {
-                    if frame.tag == b'E' {
-                        done = Done::Failed;
-                    }
-                    if shown == Shown::Everything {
-                        self.aside(frame).await?;
-                    }
-                }
-                _ if shown == Shown::Everything => self.client.put(frame.tag, &frame.body).await?,
-                _ => {}
+                b'Z' => return self.ready(&frame.body).await,
+                b'E' | b'N' | b'S' => self.aside(frame).await?,
+                tag => self.client.put(tag, &frame.body).await?,
+            }
+        }
+    }
+
+    /// Passes nothing on but ReadyForQuery: the client has been told already.
+    async fn silently_until_ready(&mut self) -> io::Result<()> {
+        loop {
+            let frame = self.backend.next().await?;
+            if frame.tag == b'Z' {
+                return self.ready(&frame.body).await;
             }
         }
     }
@@ -299,7 +324,11 @@ impl Session<'_> {
     }
 
     fn when(&self) -> When {
-        if self.status == b'I' { When::Always } else { When::InBlock }
+        if self.status == b'I' {
+            When::Always
+        } else {
+            When::InBlock
+        }
     }
 
     // ---- The simple protocol
@@ -327,7 +356,10 @@ impl Session<'_> {
             when = rules::block_after(statement, when);
             verdicts.push(verdict);
         }
-        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Run(_))) {
+        if verdicts
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Run(_)))
+        {
             let same = verdicts.iter().zip(&statements).all(|(verdict, statement)| {
                 matches!(verdict, Verdict::Run(text) if text == statement.text())
             });
@@ -351,7 +383,7 @@ impl Session<'_> {
     async fn simple_passed(&mut self, body: &[u8]) -> io::Result<()> {
         self.backend.put(b'Q', body);
         self.backend.flush().await?;
-        self.until_ready(Shown::Everything).await.map(|_| ())
+        self.until_ready().await
     }
 
     /// The client's transaction fails behind, and the client is told why in our words.
@@ -366,12 +398,16 @@ impl Session<'_> {
         self.backend.put(b'Q', &body);
         self.backend.flush().await?;
         self.client.put_error(&Fields::from(refusal)).await?;
-        self.until_ready(Shown::OnlyErrors).await.map(|_| ())
+        self.silently_until_ready().await
     }
 
     /// Statements of one simple query of which some are ours: each through the extended protocol,
     /// with one Sync in the end, which keeps them in one implicit transaction as PostgreSQL does.
-    async fn step_by_step(&mut self, statements: &[Statement<'_>], verdicts: Vec<Verdict>) -> io::Result<()> {
+    async fn step_by_step(
+        &mut self,
+        statements: &[Statement<'_>],
+        verdicts: Vec<Verdict>,
+    ) -> io::Result<()> {
         for (statement, verdict) in statements.iter().zip(verdicts) {
             let done = match verdict {
                 Verdict::Run(text) => self.one(&text, Shown::Everything).await?,
@@ -388,12 +424,13 @@ impl Session<'_> {
         }
         self.backend.put(b'S', &[]);
         self.backend.flush().await?;
-        self.until_ready(Shown::Everything).await.map(|_| ())
+        self.until_ready().await
     }
 
     /// Runs one statement through the unnamed statement and portal, without a Sync.
     async fn one(&mut self, text: &str, shown: Shown) -> io::Result<Done> {
-        self.backend.put(b'P', &wire::parse_body(b"", text, &[0, 0]));
+        self.backend
+            .put(b'P', &wire::parse_body(b"", text, &[0, 0]));
         self.backend.put(b'B', &wire::bind_body("", ""));
         self.backend.put(b'D', &wire::target_body(b'P', ""));
         self.backend.put(b'E', &wire::execute_body(""));
@@ -435,9 +472,12 @@ impl Session<'_> {
         match outcome {
             Ok(rows) => {
                 let table = copy.table.last().map_or("", String::as_str);
-                let message =
-                    format!("Load into table '{table}' completed, {rows} record(s) loaded successfully.");
-                self.client.put(b'N', &Fields::error("INFO", "00000", &message).body()).await?;
+                let message = format!(
+                    "Load into table '{table}' completed, {rows} record(s) loaded successfully."
+                );
+                self.client
+                    .put(b'N', &Fields::error("INFO", "00000", &message).body())
+                    .await?;
                 self.complete("COPY").await?;
                 Ok(Done::Well)
             }
@@ -496,7 +536,7 @@ impl Session<'_> {
     async fn sync(&mut self) -> io::Result<()> {
         self.backend.put(b'S', &[]);
         self.backend.flush().await?;
-        self.until_ready(Shown::Everything).await.map(|_| ())
+        self.until_ready().await
     }
 
     async fn parse(&mut self, body: Bytes) -> io::Result<()> {
@@ -517,17 +557,20 @@ impl Session<'_> {
             Some(Verdict::Refused(_)) => "SELECT 1".to_owned(),
             Some(Verdict::Run(text)) => text,
             Some(Verdict::Intercepted(Interception::Truncate, text)) => {
-                self.statements.insert(name.clone(), Ours::Truncate(text.as_str().into()));
+                self.statements
+                    .insert(name.clone(), Ours::Truncate(text.as_str().into()));
                 text
             }
             Some(Verdict::Intercepted(Interception::Copy, _)) => {
                 if let Some(copy) = copy {
-                    self.statements.insert(name.clone(), Ours::Copy(Arc::new(copy)));
+                    self.statements
+                        .insert(name.clone(), Ours::Copy(Arc::new(copy)));
                 }
                 STAND_IN.to_owned()
             }
         };
-        self.backend.put(b'P', &wire::parse_body(&name, &query, &rest));
+        self.backend
+            .put(b'P', &wire::parse_body(&name, &query, &rest));
         self.answers(b"1").await
     }
 
@@ -580,7 +623,10 @@ fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
     };
     match rules::judge(statement, when) {
         Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
-            Ok(copy) => (Some(Verdict::Intercepted(Interception::Copy, text)), Some(copy)),
+            Ok(copy) => (
+                Some(Verdict::Intercepted(Interception::Copy, text)),
+                Some(copy),
+            ),
             Err(refusal) => (Some(Verdict::Refused(refusal)), None),
         },
         verdict => (Some(verdict), None),

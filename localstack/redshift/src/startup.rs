@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::backend::Backend;
-use crate::errors::{Fields, reworded};
+use crate::errors::{Fields, printable, reworded};
 use crate::session::Client;
 use crate::wire;
 
@@ -74,8 +74,8 @@ pub fn no_tls(parameters: &[(String, String)], host: IpAddr) -> Fields {
     let database = value(parameters, "database").unwrap_or(user);
     let message = format!(
         "no pg_hba.conf entry for host \"{host}\", user \"{}\", database \"{}\", SSL off",
-        user.escape_debug(),
-        database.escape_debug()
+        printable(user),
+        printable(database)
     );
     Fields::error("FATAL", "28000", &message)
 }
@@ -86,16 +86,23 @@ pub fn no_tls(parameters: &[(String, String)], host: IpAddr) -> Fields {
 /// The FATAL error for a client that asks for more digits than Redshift has.
 pub fn accepted(parameters: &[(String, String)]) -> Result<Startup, Fields> {
     if let Some(digits) = value(parameters, "extra_float_digits")
-        && !digits.trim().parse().is_ok_and(|digits: i32| (-15..=2).contains(&digits))
+        && !digits
+            .trim()
+            .parse()
+            .is_ok_and(|digits: i32| (-15..=2).contains(&digits))
     {
         let message = format!(
             "{} is outside the valid range for parameter \"extra_float_digits\" (-15 .. 2)",
-            digits.escape_debug()
+            printable(digits)
         );
         return Err(Fields::error("FATAL", "22023", &message));
     }
     let user = value(parameters, "user").unwrap_or_default();
-    let is_passed_on = |(name, _): &&(String, String)| PASSED_ON.iter().any(|passed| name.eq_ignore_ascii_case(passed));
+    let is_passed_on = |(name, _): &&(String, String)| {
+        PASSED_ON
+            .iter()
+            .any(|passed| name.eq_ignore_ascii_case(passed))
+    };
     Ok(Startup {
         parameters: parameters.iter().filter(is_passed_on).cloned().collect(),
         database: value(parameters, "database").unwrap_or(user).to_owned(),
@@ -117,7 +124,9 @@ pub fn parameter_status(body: &Bytes, startup: Option<&Startup>) -> Option<Bytes
     let replaced = match name.as_ref() {
         "server_version" => Some("8.0.2"),
         "server_encoding" => Some("UNICODE"),
-        "client_encoding" if startup.is_some_and(|startup| startup.encoding.is_none()) => Some("UNICODE"),
+        "client_encoding" if startup.is_some_and(|startup| startup.encoding.is_none()) => {
+            Some("UNICODE")
+        }
         _ => None,
     };
     Some(match replaced {
@@ -138,7 +147,11 @@ fn status(name: &str, value: &str) -> Bytes {
 ///
 /// # Errors
 /// Whatever the network reports.
-pub async fn authenticate(client: &mut Client, backend: &mut Backend, startup: &Startup) -> io::Result<Option<i32>> {
+pub async fn authenticate(
+    client: &mut Client,
+    backend: &mut Backend,
+    startup: &Startup,
+) -> io::Result<Option<i32>> {
     let mut process = 0;
     loop {
         let frame = backend.next().await?;
@@ -157,7 +170,9 @@ pub async fn authenticate(client: &mut Client, backend: &mut Backend, startup: &
                 }
             }
             b'E' => {
-                client.put_error(&reworded(Fields::read(&frame.body))).await?;
+                client
+                    .put_error(&reworded(Fields::read(&frame.body)))
+                    .await?;
                 return Ok(None);
             }
             b'S' => {
@@ -170,9 +185,13 @@ pub async fn authenticate(client: &mut Client, backend: &mut Backend, startup: &
                 for (name, value) in REPORTED {
                     client.put(b'S', &status(name, value)).await?;
                 }
-                client.put(b'S', &status("session_id", &process.to_string())).await?;
+                client
+                    .put(b'S', &status("session_id", &process.to_string()))
+                    .await?;
                 if let Some(version) = &startup.protocol {
-                    client.put(b'S', &status("server_protocol_version", version)).await?;
+                    client
+                        .put(b'S', &status("server_protocol_version", version))
+                        .await?;
                 }
                 client.put(b'K', &frame.body).await?;
             }
@@ -191,7 +210,10 @@ mod tests {
     use super::*;
 
     fn parameters(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -204,16 +226,28 @@ mod tests {
             ("extra_float_digits", "2"),
         ]))
         .unwrap();
-        assert_eq!(startup.parameters, parameters(&[("user", "u"), ("DateStyle", "ISO"), ("extra_float_digits", "2")]));
+        assert_eq!(
+            startup.parameters,
+            parameters(&[
+                ("user", "u"),
+                ("DateStyle", "ISO"),
+                ("extra_float_digits", "2")
+            ])
+        );
         assert_eq!(startup.database, "u");
     }
 
     #[test]
     fn too_many_digits_are_refused() {
-        let fields = accepted(&parameters(&[("user", "u"), ("extra_float_digits", "3")])).unwrap_err();
+        let fields =
+            accepted(&parameters(&[("user", "u"), ("extra_float_digits", "3")])).unwrap_err();
         assert_eq!(
             (fields.get(b'S'), fields.get(b'C'), fields.get(b'M')),
-            ("FATAL", "22023", "3 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 2)")
+            (
+                "FATAL",
+                "22023",
+                "3 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 2)"
+            )
         );
     }
 
@@ -222,7 +256,12 @@ mod tests {
         let plain = accepted(&parameters(&[("user", "u")])).unwrap();
         let asked = accepted(&parameters(&[("user", "u"), ("client_encoding", "UTF8")])).unwrap();
         let cases = [
-            ("server_version", "15.18 (Debian)", Some("8.0.2"), Some("8.0.2")),
+            (
+                "server_version",
+                "15.18 (Debian)",
+                Some("8.0.2"),
+                Some("8.0.2"),
+            ),
             ("client_encoding", "UTF8", Some("UNICODE"), Some("UTF8")),
             ("TimeZone", "UTC", Some("UTC"), Some("UTC")),
             ("in_hot_standby", "off", None, None),
@@ -230,14 +269,24 @@ mod tests {
         for (name, value, told_plain, told_asked) in cases {
             let body = status(name, value);
             for (startup, told) in [(&plain, told_plain), (&asked, told_asked)] {
-                assert_eq!(parameter_status(&body, Some(startup)), told.map(|told| status(name, told)), "{name}");
+                assert_eq!(
+                    parameter_status(&body, Some(startup)),
+                    told.map(|told| status(name, told)),
+                    "{name}"
+                );
             }
         }
     }
 
     #[test]
     fn no_tls_reads_as_on_the_real_server() {
-        let fields = no_tls(&parameters(&[("user", "u"), ("database", "dev")]), IpAddr::from([127, 0, 0, 1]));
-        assert_eq!(fields.get(b'M'), "no pg_hba.conf entry for host \"127.0.0.1\", user \"u\", database \"dev\", SSL off");
+        let fields = no_tls(
+            &parameters(&[("user", "u"), ("database", "dev")]),
+            IpAddr::from([127, 0, 0, 1]),
+        );
+        assert_eq!(
+            fields.get(b'M'),
+            "no pg_hba.conf entry for host \"127.0.0.1\", user \"u\", database \"dev\", SSL off"
+        );
     }
 }

@@ -358,9 +358,7 @@ fn after_comment(bytes: &[u8], start: usize) -> Result<usize, Unterminated> {
             _ => at += 1,
         }
     }
-    Err(Unterminated {
-        what: "/* comment",
-    })
+    Err(Unterminated { what: "/* comment" })
 }
 
 /// The end of the dollar-quoted string at `start`, None if `$` does not open one.
@@ -370,8 +368,8 @@ fn after_dollar(source: &str, start: usize) -> Result<Option<usize>, Unterminate
         .iter()
         .position(|&byte| !(is_word_start(byte) || byte.is_ascii_digit()))
         .map_or(bytes.len(), |length| start + 1 + length);
-    let opens = bytes.get(tag_end) == Some(&b'$')
-        && !bytes.get(start + 1).is_some_and(u8::is_ascii_digit);
+    let opens =
+        bytes.get(tag_end) == Some(&b'$') && !bytes.get(start + 1).is_some_and(u8::is_ascii_digit);
     if !opens {
         return Ok(None);
     }
@@ -408,10 +406,25 @@ mod tests {
             (r"'\\'';'", &[(Text, r"'\\'';'")]),
             (r"E'\\' e''", &[(Text, r"E'\\'"), (Text, "e''")]),
             ("\"a\"\"b\";", &[(QuotedName, "\"a\"\"b\""), (Symbol, ";")]),
-            ("$1 $$;'$$ $a$ $$ $a$", &[(Parameter, "$1"), (Text, "$$;'$$"), (Text, "$a$ $$ $a$")]),
+            (
+                "$1 $$;'$$ $a$ $$ $a$",
+                &[(Parameter, "$1"), (Text, "$$;'$$"), (Text, "$a$ $$ $a$")],
+            ),
             ("a$1", &[(Word, "a$1")]),
-            ("1.5e-3 .5 1e x", &[(Number, "1.5e-3"), (Number, ".5"), (Number, "1"), (Word, "e"), (Word, "x")]),
-            ("a--;'\nb/*/*;*/'*/c", &[(Word, "a"), (Word, "b"), (Word, "c")]),
+            (
+                "1.5e-3 .5 1e x",
+                &[
+                    (Number, "1.5e-3"),
+                    (Number, ".5"),
+                    (Number, "1"),
+                    (Word, "e"),
+                    (Word, "x"),
+                ],
+            ),
+            (
+                "a--;'\nb/*/*;*/'*/c",
+                &[(Word, "a"), (Word, "b"), (Word, "c")],
+            ),
             ("x::y", &[(Word, "x"), (Symbol, "::"), (Word, "y")]),
             ("größe", &[(Word, "größe")]),
             ("-- only", &[]),
@@ -432,7 +445,10 @@ mod tests {
     fn statements_are_split_at_semicolons_only() {
         let source = "; a ';' ; /* ; */ b \";\" $$;$$;;";
         let tokens = tokens(source).unwrap();
-        let texts: Vec<_> = statements(source, &tokens).iter().map(Statement::text).collect();
+        let texts: Vec<_> = statements(source, &tokens)
+            .iter()
+            .map(Statement::text)
+            .collect();
         assert_eq!(texts, ["a ';'", "b \";\" $$;$$"]);
     }
 
@@ -451,9 +467,18 @@ mod tests {
     #[test]
     fn edits_apply_in_order_and_never_overlap() {
         let edits = vec![
-            Edit { span: 4..5, with: "X".into() },
-            Edit { span: 0..3, with: String::new() },
-            Edit { span: 1..2, with: "lost".into() },
+            Edit {
+                span: 4..5,
+                with: "X".into(),
+            },
+            Edit {
+                span: 0..3,
+                with: String::new(),
+            },
+            Edit {
+                span: 1..2,
+                with: "lost".into(),
+            },
         ];
         assert_eq!(edited("abc d e", 0..7, edits), " X e");
     }

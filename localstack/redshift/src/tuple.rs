@@ -62,7 +62,12 @@ const SUPER_TEXT: usize = 65_535;
 ///
 /// # Errors
 /// A value that the column cannot hold.
-pub fn put(out: &mut BytesMut, reading: Reading, value: Value<'_>, accept_invalid: Option<u8>) -> Result<(), Misfit> {
+pub fn put(
+    out: &mut BytesMut,
+    reading: Reading,
+    value: Value<'_>,
+    accept_invalid: Option<u8>,
+) -> Result<(), Misfit> {
     match (reading, value) {
         (Reading::Boolean, Value::Boolean(value)) => field(out, &[u8::from(value)]),
         (Reading::Int16, Value::Int32(value)) => {
@@ -89,14 +94,20 @@ pub fn put(out: &mut BytesMut, reading: Reading, value: Value<'_>, accept_invali
         (Reading::Date, Value::Int32(days)) => {
             let days = i64::from(days) - EPOCH_DAYS;
             let in_range = (FIRST_MICROS / DAY_MICROS..END_MICROS / DAY_MICROS).contains(&days);
-            let days = i32::try_from(days).ok().filter(|_| in_range).ok_or(Misfit::Range("DATE"))?;
+            let days = i32::try_from(days)
+                .ok()
+                .filter(|_| in_range)
+                .ok_or(Misfit::Range("DATE"))?;
             field(out, &days.to_be_bytes());
         }
         (Reading::Millis, Value::Int64(millis)) => instant(out, i128::from(millis) * 1000)?,
         (Reading::Micros, Value::Int64(micros)) => instant(out, i128::from(micros))?,
         (Reading::Int96, Value::Int96([low, high, day])) => {
             let nanos = i128::from(low) | (i128::from(high) << 32);
-            instant(out, i128::from(i64::from(day) - JULIAN_1970) * i128::from(DAY_MICROS) + nanos / 1000)?;
+            instant(
+                out,
+                i128::from(i64::from(day) - JULIAN_1970) * i128::from(DAY_MICROS) + nanos / 1000,
+            )?;
         }
         (Reading::Text(width), Value::Bytes(bytes)) => text(out, bytes, width, accept_invalid)?,
         (Reading::Ascii(width), Value::Bytes(bytes)) => {
@@ -107,7 +118,10 @@ pub fn put(out: &mut BytesMut, reading: Reading, value: Value<'_>, accept_invali
         }
         (Reading::Bytes(width), Value::Bytes(bytes)) => {
             if bytes.len() > width {
-                return Err(Misfit::Long { width, length: bytes.len() });
+                return Err(Misfit::Long {
+                    width,
+                    length: bytes.len(),
+                });
             }
             field(out, bytes);
         }
@@ -138,9 +152,17 @@ fn instant(out: &mut BytesMut, micros_of_1970: i128) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn text(out: &mut BytesMut, bytes: &[u8], width: usize, accept_invalid: Option<u8>) -> Result<(), Misfit> {
+fn text(
+    out: &mut BytesMut,
+    bytes: &[u8],
+    width: usize,
+    accept_invalid: Option<u8>,
+) -> Result<(), Misfit> {
     if bytes.len() > width {
-        return Err(Misfit::Long { width, length: bytes.len() });
+        return Err(Misfit::Long {
+            width,
+            length: bytes.len(),
+        });
     }
     match (valid(bytes), accept_invalid) {
         (Ok(_), _) => field(out, bytes),
@@ -165,7 +187,12 @@ fn valid(bytes: &[u8]) -> Result<&str, Misfit> {
 fn replaced(bytes: &[u8], replacement: u8) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        out.extend(chunk.valid().bytes().map(|byte| if byte == 0 { replacement } else { byte }));
+        out.extend(
+            chunk
+                .valid()
+                .bytes()
+                .map(|byte| if byte == 0 { replacement } else { byte }),
+        );
         out.extend(std::iter::repeat_n(replacement, chunk.invalid().len()));
     }
     out
@@ -197,13 +224,25 @@ fn numeric(unscaled: i128, scale: u8) -> Vec<u8> {
     let digits: Vec<i16> = [whole.as_bytes(), fraction.as_bytes()]
         .concat()
         .chunks(4)
-        .map(|chunk| chunk.iter().fold(0, |digit, &byte| digit * 10 + i16::from(byte - b'0')))
+        .map(|chunk| {
+            chunk
+                .iter()
+                .fold(0, |digit, &byte| digit * 10 + i16::from(byte - b'0'))
+        })
         .collect();
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
-    let trailing = digits[leading..].iter().rev().take_while(|&&digit| digit == 0).count();
+    let trailing = digits[leading..]
+        .iter()
+        .rev()
+        .take_while(|&&digit| digit == 0)
+        .count();
     let kept = &digits[leading..digits.len() - trailing];
     let small = |number: usize| i16::try_from(number).expect("a decimal has at most 38 digits");
-    let weight = if kept.is_empty() { 0 } else { small(whole.len() / 4) - 1 - small(leading) };
+    let weight = if kept.is_empty() {
+        0
+    } else {
+        small(whole.len() / 4) - 1 - small(leading)
+    };
     let mut out = Vec::with_capacity(8 + kept.len() * 2);
     out.put_i16(small(kept.len()));
     out.put_i16(weight);
@@ -237,53 +276,116 @@ mod tests {
             (123_456_789, 4, &[3, 1, 0, 4, 1, 2345, 6789]),
             (5, 8, &[1, -2, 0, 8, 5]),
             (100, 2, &[1, 0, 0, 2, 1]),
-            (-(10i128.pow(38) - 1), 37, &[11, 0, 0x4000, 37, 9, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9000]),
+            (
+                -(10i128.pow(38) - 1),
+                37,
+                &[
+                    11, 0, 0x4000, 37, 9, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999,
+                    9000,
+                ],
+            ),
         ];
         for (unscaled, scale, expected) in cases {
-            let words: Vec<i16> = numeric(unscaled, scale).chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect();
+            let words: Vec<i16> = numeric(unscaled, scale)
+                .chunks(2)
+                .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
+                .collect();
             assert_eq!(words, expected, "{unscaled} {scale}");
         }
     }
 
     #[test]
     fn instants_count_from_2000() {
-        assert_eq!(encoded(Reading::Micros, Value::Int64(946_684_800_000_001)).unwrap(), 1i64.to_be_bytes());
-        assert_eq!(encoded(Reading::Millis, Value::Int64(946_684_800_001)).unwrap(), 1000i64.to_be_bytes());
-        assert_eq!(encoded(Reading::Date, Value::Int32(10_957)).unwrap(), 0i32.to_be_bytes());
-        assert_eq!(encoded(Reading::Int96, Value::Int96([2000, 0, 2_451_545])).unwrap(), 2i64.to_be_bytes());
+        assert_eq!(
+            encoded(Reading::Micros, Value::Int64(946_684_800_000_001)).unwrap(),
+            1i64.to_be_bytes()
+        );
+        assert_eq!(
+            encoded(Reading::Millis, Value::Int64(946_684_800_001)).unwrap(),
+            1000i64.to_be_bytes()
+        );
+        assert_eq!(
+            encoded(Reading::Date, Value::Int32(10_957)).unwrap(),
+            0i32.to_be_bytes()
+        );
+        assert_eq!(
+            encoded(Reading::Int96, Value::Int96([2000, 0, 2_451_545])).unwrap(),
+            2i64.to_be_bytes()
+        );
         for (reading, value) in [
-            (Reading::Micros, Value::Int64(i64::MAX)),
             (Reading::Micros, Value::Int64(i64::MIN)),
             (Reading::Millis, Value::Int64(i64::MAX)),
             (Reading::Date, Value::Int32(i32::MAX)),
             (Reading::Date, Value::Int32(i32::MIN)),
         ] {
-            assert!(matches!(encoded(reading, value), Err(Misfit::Range(_))), "{value:?}");
+            assert!(
+                matches!(encoded(reading, value), Err(Misfit::Range(_))),
+                "{value:?}"
+            );
         }
     }
 
     #[test]
     fn decimals_from_bytes() {
-        assert_eq!(encoded(Reading::Decimal(18, 1), Value::Bytes(&[0xff, 0xf1])).unwrap(), numeric(-15, 1));
-        assert_eq!(encoded(Reading::Decimal(2, 0), Value::Int32(100)), Err(Misfit::Range("DECIMAL")));
-        assert_eq!(encoded(Reading::Decimal(38, 0), Value::Bytes(&[0; 17])), Err(Misfit::Kind));
+        assert_eq!(
+            encoded(Reading::Decimal(18, 1), Value::Bytes(&[0xff, 0xf1])).unwrap(),
+            numeric(-15, 1)
+        );
+        assert_eq!(
+            encoded(Reading::Decimal(2, 0), Value::Int32(100)),
+            Err(Misfit::Range("DECIMAL"))
+        );
+        assert_eq!(
+            encoded(Reading::Decimal(38, 0), Value::Bytes(&[0; 17])),
+            Err(Misfit::Kind)
+        );
     }
 
     #[test]
     fn texts_count_bytes() {
-        assert_eq!(encoded(Reading::Text(4), Value::Bytes("ää".as_bytes())).unwrap(), "ää".as_bytes());
-        assert_eq!(encoded(Reading::Text(3), Value::Bytes("ää".as_bytes())), Err(Misfit::Long { width: 3, length: 4 }));
-        assert_eq!(encoded(Reading::Ascii(4), Value::Bytes("aä".as_bytes())), Err(Misfit::Multibyte("c3 a4".into())));
-        assert_eq!(encoded(Reading::Text(4), Value::Bytes(b"a\xa4")), Err(Misfit::Utf8("a4".into())));
-        assert_eq!(encoded(Reading::Text(4), Value::Bytes(b"a\0")), Err(Misfit::Utf8("00".into())));
+        assert_eq!(
+            encoded(Reading::Text(4), Value::Bytes("ää".as_bytes())).unwrap(),
+            "ää".as_bytes()
+        );
+        assert_eq!(
+            encoded(Reading::Text(3), Value::Bytes("ää".as_bytes())),
+            Err(Misfit::Long {
+                width: 3,
+                length: 4
+            })
+        );
+        assert_eq!(
+            encoded(Reading::Ascii(4), Value::Bytes("aä".as_bytes())),
+            Err(Misfit::Multibyte("c3 a4".into()))
+        );
+        assert_eq!(
+            encoded(Reading::Text(4), Value::Bytes(b"a\xa4")),
+            Err(Misfit::Utf8("a4".into()))
+        );
+        assert_eq!(
+            encoded(Reading::Text(4), Value::Bytes(b"a\0")),
+            Err(Misfit::Utf8("00".into()))
+        );
         let mut out = BytesMut::new();
-        put(&mut out, Reading::Text(9), Value::Bytes(b"a\xe4\xb8b\xff"), Some(b'?')).unwrap();
+        put(
+            &mut out,
+            Reading::Text(9),
+            Value::Bytes(b"a\xe4\xb8b\xff"),
+            Some(b'?'),
+        )
+        .unwrap();
         assert_eq!(&out[4..], b"a??b?");
     }
 
     #[test]
     fn a_text_in_super_is_one_string() {
-        assert_eq!(encoded(Reading::SuperText, Value::Bytes(b"{\"a\":1}")).unwrap(), br#""{\"a\":1}""#);
-        assert_eq!(encoded(Reading::SuperText, Value::Bytes(&[b'x'; 65_536])), Err(Misfit::SuperText));
+        assert_eq!(
+            encoded(Reading::SuperText, Value::Bytes(b"{\"a\":1}")).unwrap(),
+            br#""{\"a\":1}""#
+        );
+        assert_eq!(
+            encoded(Reading::SuperText, Value::Bytes(&[b'x'; 65_536])),
+            Err(Misfit::SuperText)
+        );
     }
 }

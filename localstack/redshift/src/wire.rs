@@ -308,16 +308,26 @@ mod tests {
     async fn first_messages() {
         let tls = [0, 0, 0, 8, 4, 210, 22, 47];
         assert_eq!(read_first(&tls).await.unwrap(), Some(First::Tls));
-        let parameters = vec![("user".to_owned(), "a".to_owned()), ("database".to_owned(), "b".to_owned())];
+        let parameters = vec![
+            ("user".to_owned(), "a".to_owned()),
+            ("database".to_owned(), "b".to_owned()),
+        ];
         let message = startup_message(&parameters);
-        assert_eq!(read_first(&message).await.unwrap(), Some(First::Startup(parameters)));
+        assert_eq!(
+            read_first(&message).await.unwrap(),
+            Some(First::Startup(parameters))
+        );
         let cancel = cancel_message(&[0, 0, 0, 1, 0, 0, 0, 2]);
         assert_eq!(
             read_first(&cancel).await.unwrap(),
             Some(First::Cancel(Bytes::from_static(&[0, 0, 0, 1, 0, 0, 0, 2])))
         );
         assert_eq!(read_first(b"").await.unwrap(), None);
-        for bad in [&b"GET / HTTP/1.1\r\n"[..], &[0, 0, 0, 8, 0, 2, 0, 0], &[0, 0, 0, 9, 0, 3, 0, 0, b'u']] {
+        for bad in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            &[0, 0, 0, 8, 0, 2, 0, 0],
+            &[0, 0, 0, 9, 0, 3, 0, 0, b'u'],
+        ] {
             assert!(read_first(bad).await.is_err(), "{bad:?}");
         }
     }
