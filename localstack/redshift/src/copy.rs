@@ -473,7 +473,7 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
             columns.push(statement.name(at));
         }
     }
-    if within.len() % 2 == 0 {
+    if within.len().is_multiple_of(2) {
         return Err(syntax_error(")"));
     }
     Ok(columns)
