@@ -102,6 +102,8 @@ pub struct Init {
     pub ledger_schema: Option<String>,
     /// The database
     pub database: Database,
+    /// Who adopts the table, for the ledger
+    pub writer: Option<PachydermPipeline>,
 }
 
 /// What is read, and how it is named.

@@ -5,8 +5,8 @@
 
 use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::filter::Targets;
@@ -188,15 +188,21 @@ pub struct Progress {
     line: Option<Arc<Line>>,
 }
 
-/// The progress line and what it counts.
+/// The progress line and what it says.
 #[derive(Debug)]
 struct Line {
     bar: ProgressBar,
-    phase: std::sync::Mutex<String>,
+    phase: Mutex<String>,
     total_bytes: AtomicU64,
-    bytes: AtomicU64,
-    records: AtomicU64,
-    parts: AtomicU64,
+    counts: Mutex<Counts>,
+}
+
+/// How far the work is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    bytes: u64,
+    records: u64,
+    parts: u64,
 }
 
 impl Progress {
@@ -213,11 +219,9 @@ impl Progress {
         Self {
             line: Some(Arc::new(Line {
                 bar,
-                phase: std::sync::Mutex::new(String::new()),
+                phase: Mutex::new(String::new()),
                 total_bytes: AtomicU64::new(0),
-                bytes: AtomicU64::new(0),
-                records: AtomicU64::new(0),
-                parts: AtomicU64::new(0),
+                counts: Mutex::new(Counts::default()),
             })),
         }
     }
@@ -227,47 +231,35 @@ impl Progress {
         match &self.line {
             None => tracing::info!("{phase}"),
             Some(line) => {
-                let mut current = line
-                    .phase
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                *current = escape(phase);
-                drop(current);
+                *line.phase.lock().unwrap_or_else(PoisonError::into_inner) = escape(phase);
                 line.update();
             }
         }
     }
 
-    /// Says how much input there is, where that is known.
+    /// Says how many bytes of input there are, where that is known.
     pub fn total_bytes(&self, bytes: u64) {
-        self.count(|line| &line.total_bytes, bytes);
+        if let Some(line) = &self.line {
+            line.total_bytes.store(bytes, Ordering::Relaxed);
+        }
     }
 
-    /// Counts bytes of input.
-    pub fn bytes(&self, bytes: u64) {
-        self.count(|line| &line.bytes, bytes);
-    }
-
-    /// Counts records.
-    pub fn records(&self, records: u64) {
-        self.count(|line| &line.records, records);
-    }
-
-    /// Counts parts that are staged.
-    pub fn parts(&self, parts: u64) {
-        self.count(|line| &line.parts, parts);
+    /// Says how far the work is: bytes of input, records, and parts that are staged.
+    pub fn show(&self, bytes: u64, records: u64, parts: u64) {
+        if let Some(line) = &self.line {
+            let counts = Counts {
+                bytes,
+                records,
+                parts,
+            };
+            *line.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+            line.update();
+        }
     }
 
     /// Shows that time passes, where nothing else is to be told.
     pub fn tick(&self) {
         if let Some(line) = &self.line {
-            line.update();
-        }
-    }
-
-    fn count(&self, counter: fn(&Line) -> &AtomicU64, number: u64) {
-        if let Some(line) = &self.line {
-            counter(line).fetch_add(number, Ordering::Relaxed);
             line.update();
         }
     }
@@ -295,25 +287,19 @@ impl Line {
         let phase = self
             .phase
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (total, bytes) = (get(&self.total_bytes), get(&self.bytes));
-        self.bar.set_message(progress_text(
-            &phase,
-            total,
-            bytes,
-            get(&self.records),
-            get(&self.parts),
-        ));
+        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = self.total_bytes.load(Ordering::Relaxed);
+        self.bar.set_message(progress_text(&phase, total, counts));
         self.bar.tick();
     }
 }
 
 /// `converting: 12.0 MiB of 1.0 GiB, 1,234 records, 2 parts`; what is zero is left out.
-fn progress_text(phase: &str, total: u64, bytes: u64, records: u64, parts: u64) -> String {
+fn progress_text(phase: &str, total_bytes: u64, counts: Counts) -> String {
     let mut facts = Vec::new();
-    match (total, bytes) {
+    match (total_bytes, counts.bytes) {
         (_, 0) => {}
         (0, bytes) => facts.push(report::size(bytes)),
         (total, bytes) => facts.push(format!(
@@ -322,11 +308,11 @@ fn progress_text(phase: &str, total: u64, bytes: u64, records: u64, parts: u64) 
             report::size(total)
         )),
     }
-    if records > 0 {
-        facts.push(report::count(records, "record"));
+    if counts.records > 0 {
+        facts.push(report::count(counts.records, "record"));
     }
-    if parts > 0 {
-        facts.push(report::count(parts, "part"));
+    if counts.parts > 0 {
+        facts.push(report::count(counts.parts, "part"));
     }
     match facts.is_empty() {
         true => phase.to_owned(),
@@ -364,4 +350,55 @@ impl Write for LogLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Problem, SettingsError};
+
+    fn usage(problems: Vec<Problem>) -> Error {
+        SettingsError { problems }.into()
+    }
+
+    #[test]
+    fn errors_print_their_details_and_each_piece_of_advice() {
+        let error = usage(vec![
+            Problem::with("--port", "\"\x1b[31m\" is not a port").hint("one\ntwo"),
+            Problem::with("--host", "missing"),
+        ]);
+        assert_eq!(
+            error_text(&error, Palette::Plain),
+            "error: 2 settings cannot be used as they are\n  \
+             --port: \"\\x1b[31m\" is not a port\n  \
+             --host: missing\n\
+             hint: one\n\
+             hint: two\n"
+        );
+    }
+
+    #[test]
+    fn only_labels_are_coloured_and_data_colours_nothing() {
+        let error = usage(vec![Problem::with("--host", "\u{1b}[2J").hint("do")]);
+        assert_eq!(
+            error_text(&error, Palette::Colors),
+            "\u{1b}[1;31merror:\u{1b}[0m --host: \\x1b[2J\n\u{1b}[1;36mhint:\u{1b}[0m do\n"
+        );
+    }
+
+    #[test]
+    fn the_progress_line_leaves_out_what_is_zero() {
+        let counts = |bytes, records, parts| Counts {
+            bytes,
+            records,
+            parts,
+        };
+        for (total, counts, expected) in [
+            (0, counts(0, 0, 0), "loading"),
+            (0, counts(2048, 0, 0), "loading: 2.0 KiB"),
+            (
+                4096,
+                counts(2048, 1, 0),
+                "loading: 2.0 KiB of 4.0 KiB, 1 record",
+            ),
+            (4096, counts(0, 1234, 2), "loading: 1,234 records, 2 parts"),
+        ] {
+            assert_eq!(progress_text("loading", total, counts), expected);
+        }
+    }
 }

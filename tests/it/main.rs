@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The integration tests, one binary; modules by purpose.
+
+mod cli;
