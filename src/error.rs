@@ -2,7 +2,14 @@
 //!
 //! A rejected record is data, not an error; a load that was done already is a success.
 
+use crate::facts::ChooseError;
+use crate::load::LoadError;
+use crate::report::RejectLine;
 use crate::settings::SettingsError;
+use crate::source::SourceError;
+use crate::sql::TableName;
+use crate::stage::{Extent, StageError};
+use crate::store::StoreError;
 
 /// What an error means to whoever started the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,31 +39,157 @@ impl Kind {
     }
 }
 
-/// Why a command ended without success. Display prints its own layer; the sources are the rest.
+/// Why a command ended without success: what it was about to do, and why it did not. Display prints
+/// its own layer; the sources are the rest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the environment or the settings file
     #[error(transparent)]
     Usage(#[from] SettingsError),
-    /// More rejected records than `--max-rejects`
-    #[error("{rejected} of {read} records are rejected, and {limit} are allowed")]
-    Rejected {
-        /// Records that do not fit
-        rejected: u64,
-        /// Records read
-        read: u64,
-        /// The limit
-        limit: u64,
+    /// A command failed
+    #[error("failed to {action}")]
+    Failed {
+        /// `load public.events`
+        action: String,
+        /// Why
+        #[source]
+        cause: Cause,
     },
     /// Ctrl-C or SIGTERM before COMMIT was sent
     #[error("interrupted, nothing was loaded")]
     Interrupted,
-    /// A command that is not there yet
-    #[error("{command} is not built yet")]
-    NotBuilt {
-        /// As typed
-        command: &'static str,
+    /// A second Ctrl-C or SIGTERM while the outcome of COMMIT was being found out
+    #[error("interrupted before the outcome of the load was known")]
+    InterruptedInCommit,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// More rejected records than `--max-rejects`, or one after which its source cannot be read on
+    #[error("{}", rejected_text(*rejected, *limit, *extent))]
+    Rejected {
+        /// Records that do not fit
+        rejected: u64,
+        /// The limit
+        limit: u64,
+        /// Whether everything was read
+        extent: Extent,
+        /// The first of them
+        rejects: Vec<RejectLine>,
     },
+    /// The inputs
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The working directory cannot be told, so relative inputs have no name
+    #[error("find the working directory")]
+    WorkingDirectory {
+        /// Why
+        #[source]
+        source: std::io::Error,
+    },
+    /// More sources than one load takes
+    #[error("{found} sources, and a load takes {limit}")]
+    TooManySources {
+        /// In the inputs
+        found: usize,
+        /// The most
+        limit: usize,
+    },
+    /// No schema can be made of the records
+    #[error(transparent)]
+    Choose(#[from] ChooseError),
+    /// The table has a column that no value can be given
+    #[error("column {column} of {table} is {column_type}, NOT NULL and without default")]
+    ColumnType {
+        /// The table
+        table: TableName,
+        /// The column
+        column: String,
+        /// Its type
+        column_type: String,
+    },
+    /// Converting and staging
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The store
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The load
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Others were faster each time
+    #[error("others changed the table or its ledger during each of {tries} tries")]
+    Contention {
+        /// How many
+        tries: u32,
+    },
+}
+
+fn rejected_text(rejected: u64, limit: u64, extent: Extent) -> String {
+    let records = if rejected == 1 {
+        "record is"
+    } else {
+        "records are"
+    };
+    let allowed = if limit == 1 { "is" } else { "are" };
+    match extent {
+        Extent::Whole => format!("{rejected} {records} rejected, {limit} {allowed} allowed"),
+        Extent::Stopped => {
+            format!("{rejected} {records} rejected, {limit} {allowed} allowed: stopped reading")
+        }
+    }
+}
+
+impl Cause {
+    /// The error of a command that was about to `action` (`load public.events`).
+    pub fn during(self, action: impl Into<String>) -> Error {
+        Error::Failed {
+            action: action.into(),
+            cause: self,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Rejected { .. } => Kind::Rejected,
+            Self::Source(SourceError::Missing { .. })
+            | Self::WorkingDirectory { .. }
+            | Self::TooManySources { .. }
+            | Self::ColumnType { .. }
+            | Self::Store(StoreError::PlainHttp { .. })
+            | Self::Load(
+                LoadError::NotAdopted { .. }
+                | LoadError::OtherLedger { .. }
+                | LoadError::NoSchema { .. },
+            ) => Kind::Usage,
+            Self::Load(LoadError::Unknown { .. }) => Kind::Unknown,
+            _ => Kind::NotLoaded,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Rejected { .. } => Some(
+                "correct these records, or change the table; `stagecopy plan` checks without loading"
+                    .to_owned(),
+            ),
+            Self::Source(error) => error.hint().map(str::to_owned),
+            Self::WorkingDirectory { .. } => Some("give absolute paths".to_owned()),
+            Self::TooManySources { .. } => Some("load the inputs in several runs".to_owned()),
+            Self::Choose(_) => Some(
+                "create the table by hand with the columns wanted, and rename or remove such keys"
+                    .to_owned(),
+            ),
+            Self::ColumnType { .. } => {
+                Some("give the column a default, or let it be NULL".to_owned())
+            }
+            Self::Stage(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Load(error) => error.hint(),
+            Self::Contention { .. } => Some("run it again".to_owned()),
+        }
+    }
 }
 
 impl Error {
@@ -64,9 +197,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage(_) => Kind::Usage,
-            Self::Rejected { .. } => Kind::Rejected,
+            Self::Failed { cause, .. } => cause.kind(),
             Self::Interrupted => Kind::Interrupted,
-            Self::NotBuilt { .. } => Kind::NotLoaded,
+            Self::InterruptedInCommit => Kind::Unknown,
         }
     }
 
@@ -74,11 +207,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage(error) => error.hint(),
-            Self::Rejected { .. } => Some(
-                "`stagecopy plan` lists what is rejected and why; --max-rejects allows for some"
+            Self::Failed { cause, .. } => cause.hint(),
+            Self::Interrupted => None,
+            Self::InterruptedInCommit => Some(
+                "run the same command again: it finds out, and loads only if this run did not"
                     .to_owned(),
             ),
-            Self::Interrupted | Self::NotBuilt { .. } => None,
         }
     }
 
@@ -86,7 +220,20 @@ impl Error {
     pub fn details(&self) -> Vec<String> {
         match self {
             Self::Usage(error) => error.details(),
-            Self::Rejected { .. } | Self::Interrupted | Self::NotBuilt { .. } => Vec::new(),
+            Self::Failed {
+                cause: Cause::Rejected {
+                    rejected, rejects, ..
+                },
+                ..
+            } => {
+                let mut lines: Vec<String> = rejects.iter().map(ToString::to_string).collect();
+                let more = rejected.saturating_sub(rejects.len() as u64);
+                if more > 0 {
+                    lines.push(format!("and {more} more"));
+                }
+                lines
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -7,16 +7,26 @@
 //! inflate   records  + rejects memory                digests    read it back
 //! ```
 //!
-//! The modules stand in the order of the data's way; a module uses only those above it. What a
-//! user asks for stands before it, since every stage takes its part of the settings as plain
-//! structs; what a user is told stands after it.
+//! The modules stand in the order of the data's way; a module uses only those above it. After the
+//! way come what a user asks for and is told.
 
 pub mod schema;
+pub mod facts;
+pub mod source;
+pub mod frame;
+pub mod decode;
+pub mod encode;
+pub mod store;
+pub mod receipt;
+pub mod stage;
+pub mod ledger;
+pub mod sql;
+pub mod database;
+pub mod load;
 pub mod credentials;
 pub mod settings;
-pub mod frame;
 pub mod report;
 pub mod error;
-pub mod cli;
 pub mod terminal;
 pub mod commands;
+pub mod cli;

@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
-use crate::settings::{OutputFormat, ShownSetting, TableName};
+use crate::settings::{OutputFormat, ShownSetting};
+use crate::sql::TableName;
 
 /// Version of the JSON form; it grows when a field changes its meaning or goes away.
 pub const FORMAT_VERSION: u32 = 1;
@@ -93,10 +94,23 @@ pub struct RejectLine {
     pub source: String,
     /// Line in the inflated source, from 1
     pub line: u64,
-    /// The table's column, if it is about one
-    pub column: Option<String>,
+    /// Byte in that line, from 1
+    pub column: u64,
     /// Why; it does not repeat the record
     pub reason: String,
+}
+
+impl std::fmt::Display for RejectLine {
+    /// `file:line:column: reason`, unescaped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            source,
+            line,
+            column,
+            reason,
+        } = self;
+        write!(f, "{source}:{line}:{column}: {reason}")
+    }
 }
 
 /// What `export` did.
@@ -307,8 +321,8 @@ pub struct InitReport {
     /// The target
     #[serde(serialize_with = "as_text")]
     pub table: TableName,
-    /// The ledger's table of loads and sources, by name
-    pub ledger: Vec<String>,
+    /// The ledger's table, by name
+    pub ledger: String,
     /// The mutex's table
     pub mutex: String,
     /// Whether they were created; else they were there
@@ -336,7 +350,7 @@ impl InitReport {
             &mut text,
             &format!("ledger and mutex of {} {state}", self.table),
         );
-        for name in self.ledger.iter().chain([&self.mutex]) {
+        for name in [&self.ledger, &self.mutex] {
             push_line(&mut text, &format!("  {}", escape(name)));
         }
         if let Some(rows) = self.adopted_rows {
@@ -466,21 +480,7 @@ fn push_remarks(text: &mut String, notes: &[String], warnings: &[String]) {
 
 fn push_rejects(text: &mut String, rejects: &[RejectLine], rejected: u64) {
     for reject in rejects {
-        let RejectLine {
-            source,
-            line,
-            column,
-            reason,
-        } = reject;
-        let column = match column {
-            Some(column) => format!("column {}: ", escape(column)),
-            None => String::new(),
-        };
-        let place = escape(source);
-        push_line(
-            text,
-            &format!("rejected: {place}:{line}: {column}{}", escape(reason)),
-        );
+        push_line(text, &format!("rejected: {}", escape(&reject.to_string())));
     }
     let unlisted = rejected.saturating_sub(u64::try_from(rejects.len()).unwrap_or(u64::MAX));
     if unlisted > 0 {

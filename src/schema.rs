@@ -211,7 +211,9 @@ impl Column {
     /// as VARBYTE of that size.
     pub fn widen_nested(&mut self, longest: u64) {
         if self.target == ColumnType::Super && longest > u64::from(MAX_VARCHAR_BYTES) {
-            let bytes = u32::try_from(longest).unwrap_or(u32::MAX).min(MAX_VARBYTE_BYTES);
+            let bytes = u32::try_from(longest)
+                .unwrap_or(u32::MAX)
+                .min(MAX_VARBYTE_BYTES);
             self.staged = ColumnType::Varbyte(bytes);
         }
     }
@@ -300,7 +302,10 @@ mod tests {
             ColumnType::SmallInt,
             ColumnType::Integer,
             ColumnType::BigInt,
-            ColumnType::Decimal { precision: 38, scale: 37 },
+            ColumnType::Decimal {
+                precision: 38,
+                scale: 37,
+            },
             ColumnType::Real,
             ColumnType::Double,
             ColumnType::Date,
@@ -312,7 +317,10 @@ mod tests {
             ColumnType::Varbyte(70_001),
             ColumnType::Super,
         ] {
-            assert_eq!(ColumnType::parse(&column_type.to_string()), Some(column_type));
+            assert_eq!(
+                ColumnType::parse(&column_type.to_string()),
+                Some(column_type)
+            );
         }
     }
 

@@ -11,6 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::PasswordSources;
+use crate::database::{TlsMode, TlsRoots};
+use crate::encode::Compression;
+use crate::ledger::{OnReplaced, SameContent};
+use crate::source::Input;
+use crate::sql::TableName;
+use crate::store::PlainHttp;
 
 pub mod file;
 pub mod resolve;
@@ -67,9 +73,8 @@ pub struct Load {
     pub mode: Mode,
     /// What to do with a known source whose content changed
     pub on_replaced: OnReplaced,
-    /// What to do with known content under new names; `None`: load it with a warning, and refuse if
-    /// it is most of the new sources
-    pub same_content: Option<SameContent>,
+    /// What to do with known content under new names
+    pub same_content: SameContent,
     /// Statements before the COPY, one each, without semicolons
     pub pre_sql: Vec<String>,
     /// Statements after the COPY, likewise
@@ -102,7 +107,7 @@ pub struct Init {
     pub ledger_schema: Option<String>,
     /// The database
     pub database: Database,
-    /// Who adopts the table, for the ledger
+    /// Who adopts, for the ledger
     pub writer: Option<PachydermPipeline>,
 }
 
@@ -111,8 +116,6 @@ pub struct Init {
 pub struct Inputs {
     /// In the order given; at least one
     pub inputs: Vec<Input>,
-    /// How S3 is reached for inputs there
-    pub s3: S3Client,
     /// The name of standard input; always there in `export` if an input is standard input
     pub standard_input_name: Option<String>,
     /// Names of files are made relative to it
@@ -122,22 +125,6 @@ pub struct Inputs {
     /// How the shell spells the working directory (`PWD`). Not checked: it counts only if it is the
     /// same directory.
     pub shell_directory: Option<PathBuf>,
-}
-
-/// One argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// A file, a FIFO or a directory
-    Path(PathBuf),
-    /// `-`
-    StandardInput,
-    /// An object, or every object under a prefix
-    S3 {
-        /// Checked for S3's rules
-        bucket: String,
-        /// A key or a prefix; empty means the whole bucket
-        key: String,
-    },
 }
 
 /// How records become parts.
@@ -180,44 +167,6 @@ impl Threads {
     }
 }
 
-/// Codec of the parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Quick, larger
-    Snappy,
-    /// Smaller
-    Zstd {
-        /// 1 to 22
-        level: i32,
-    },
-}
-
-/// A table by schema and name, both folded, 1 to 127 bytes, without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TableName {
-    /// `public` if none was given
-    pub schema: String,
-    /// Without the schema
-    pub table: String,
-}
-
-impl fmt::Display for TableName {
-    /// `schema.table` as a user would give it: a part in quotes where it needs them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (separator, part) in [("", &self.schema), (".", &self.table)] {
-            let is_bare = part
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-                && !part.starts_with(|c: char| c.is_ascii_digit());
-            match is_bare {
-                true => write!(f, "{separator}{part}")?,
-                false => write!(f, "{separator}\"{}\"", part.replace('"', "\"\""))?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// How S3 is reached. Keys are found by the AWS SDK.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct S3Client {
@@ -225,6 +174,8 @@ pub struct S3Client {
     pub region: Option<String>,
     /// Another S3 than Amazon's; plain http only where it was allowed
     pub endpoint_url: Option<String>,
+    /// Where plain http is allowed, for an endpoint that an AWS profile names
+    pub plain_http: PlainHttp,
 }
 
 /// Where parts are staged.
@@ -307,31 +258,9 @@ pub struct Database {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// What is checked
-    pub mode: SslMode,
+    pub mode: TlsMode,
     /// Who may vouch for the server
-    pub roots: Roots,
-}
-
-/// What is checked of the server, by libpq's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SslMode {
-    /// Certificate and name
-    VerifyFull,
-    /// Certificate, not the name
-    VerifyCa,
-    /// Encrypted, nothing is checked
-    Require,
-    /// Not encrypted
-    Disable,
-}
-
-/// Who may vouch for the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Roots {
-    /// The system's certificates
-    System,
-    /// A PEM file
-    File(PathBuf),
+    pub roots: TlsRoots,
 }
 
 /// What a load does to the rows that are there.
@@ -339,24 +268,6 @@ pub enum Roots {
 pub enum Mode {
     /// They stay
     Append,
-}
-
-/// What to do with a source that was loaded under the same name with other content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnReplaced {
-    /// Stop
-    Error,
-    /// Load it as well
-    Append,
-}
-
-/// What to do with content that was loaded under another name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SameContent {
-    /// Load it again
-    Load,
-    /// Leave it out
-    Skip,
 }
 
 /// What happens to parts once the load was seen in the ledger.

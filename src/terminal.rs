@@ -193,16 +193,9 @@ pub struct Progress {
 struct Line {
     bar: ProgressBar,
     phase: Mutex<String>,
-    total_bytes: AtomicU64,
-    counts: Mutex<Counts>,
-}
-
-/// How far the work is.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    bytes: u64,
-    records: u64,
-    parts: u64,
+    bytes: AtomicU64,
+    records: AtomicU64,
+    parts: AtomicU64,
 }
 
 impl Progress {
@@ -220,8 +213,9 @@ impl Progress {
             line: Some(Arc::new(Line {
                 bar,
                 phase: Mutex::new(String::new()),
-                total_bytes: AtomicU64::new(0),
-                counts: Mutex::new(Counts::default()),
+                bytes: AtomicU64::new(0),
+                records: AtomicU64::new(0),
+                parts: AtomicU64::new(0),
             })),
         }
     }
@@ -237,29 +231,12 @@ impl Progress {
         }
     }
 
-    /// Says how many bytes of input there are, where that is known.
-    pub fn total_bytes(&self, bytes: u64) {
-        if let Some(line) = &self.line {
-            line.total_bytes.store(bytes, Ordering::Relaxed);
-        }
-    }
-
-    /// Says how far the work is: bytes of input, records, and parts that are staged.
+    /// Shows how far the conversion is: bytes of input, records, parts in the store.
     pub fn show(&self, bytes: u64, records: u64, parts: u64) {
         if let Some(line) = &self.line {
-            let counts = Counts {
-                bytes,
-                records,
-                parts,
-            };
-            *line.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
-            line.update();
-        }
-    }
-
-    /// Shows that time passes, where nothing else is to be told.
-    pub fn tick(&self) {
-        if let Some(line) = &self.line {
+            line.bytes.store(bytes, Ordering::Relaxed);
+            line.records.store(records, Ordering::Relaxed);
+            line.parts.store(parts, Ordering::Relaxed);
             line.update();
         }
     }
@@ -289,30 +266,29 @@ impl Line {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let total = self.total_bytes.load(Ordering::Relaxed);
-        self.bar.set_message(progress_text(&phase, total, counts));
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let bytes = get(&self.bytes);
+        self.bar.set_message(progress_text(
+            &phase,
+            bytes,
+            get(&self.records),
+            get(&self.parts),
+        ));
         self.bar.tick();
     }
 }
 
-/// `converting: 12.0 MiB of 1.0 GiB, 1,234 records, 2 parts`; what is zero is left out.
-fn progress_text(phase: &str, total_bytes: u64, counts: Counts) -> String {
+/// `converting: 12.0 MiB, 1,234 records, 2 parts`; what is zero is left out.
+fn progress_text(phase: &str, bytes: u64, records: u64, parts: u64) -> String {
     let mut facts = Vec::new();
-    match (total_bytes, counts.bytes) {
-        (_, 0) => {}
-        (0, bytes) => facts.push(report::size(bytes)),
-        (total, bytes) => facts.push(format!(
-            "{} of {}",
-            report::size(bytes),
-            report::size(total)
-        )),
+    if bytes > 0 {
+        facts.push(report::size(bytes));
     }
-    if counts.records > 0 {
-        facts.push(report::count(counts.records, "record"));
+    if records > 0 {
+        facts.push(report::count(records, "record"));
     }
-    if counts.parts > 0 {
-        facts.push(report::count(counts.parts, "part"));
+    if parts > 0 {
+        facts.push(report::count(parts, "part"));
     }
     match facts.is_empty() {
         true => phase.to_owned(),
@@ -383,22 +359,14 @@ mod tests {
 
     #[test]
     fn the_progress_line_leaves_out_what_is_zero() {
-        let counts = |bytes, records, parts| Counts {
-            bytes,
-            records,
-            parts,
-        };
-        for (total, counts, expected) in [
-            (0, counts(0, 0, 0), "loading"),
-            (0, counts(2048, 0, 0), "loading: 2.0 KiB"),
-            (
-                4096,
-                counts(2048, 1, 0),
-                "loading: 2.0 KiB of 4.0 KiB, 1 record",
-            ),
-            (4096, counts(0, 1234, 2), "loading: 1,234 records, 2 parts"),
+        for (counts, expected) in [
+            ((0, 0, 0), "loading"),
+            ((2048, 0, 0), "loading: 2.0 KiB"),
+            ((2048, 1, 0), "loading: 2.0 KiB, 1 record"),
+            ((0, 1234, 2), "loading: 1,234 records, 2 parts"),
         ] {
-            assert_eq!(progress_text("loading", total, counts), expected);
+            let (bytes, records, parts) = counts;
+            assert_eq!(progress_text("loading", bytes, records, parts), expected);
         }
     }
 }

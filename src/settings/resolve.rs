@@ -10,9 +10,13 @@ use std::time::Duration;
 
 use super::file::SettingsFile;
 use super::table::{CommandName, SETTINGS, Secrecy, ValueKind, setting};
-use super::value::{self, EndpointSafety, Invalid, Read};
+use super::value::{self, Invalid, Read};
 use super::*;
 use crate::credentials::{GivenPassword, PasswordSources, Secret};
+use crate::database::{TlsMode, TlsRoots};
+use crate::ledger::SameContent;
+use crate::source::Input;
+use crate::store::{self, PlainHttp};
 
 /// The environment, as the process got it.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -270,7 +274,7 @@ fn terminal(reader: &mut Reader<'_>) -> Option<TerminalSettings> {
 
 fn export(reader: &mut Reader<'_>) -> Option<Export> {
     let s3 = s3_client(reader);
-    let inputs = inputs(reader, s3.clone());
+    let inputs = inputs(reader);
     if let Some(inputs) = &inputs {
         check_standard_input_name(reader, inputs);
     }
@@ -286,8 +290,7 @@ fn export(reader: &mut Reader<'_>) -> Option<Export> {
 }
 
 fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
-    let s3 = s3_client(reader);
-    let inputs = inputs(reader, s3);
+    let inputs = inputs(reader);
     let conversion = conversion(reader);
     let table = reader.required("table", value::table_name);
     let database = match reader.is_set("host") {
@@ -315,7 +318,7 @@ fn init(reader: &mut Reader<'_>) -> Option<Init> {
     })
 }
 
-fn inputs(reader: &mut Reader<'_>, s3: S3Client) -> Option<Inputs> {
+fn inputs(reader: &mut Reader<'_>) -> Option<Inputs> {
     let texts = reader
         .values
         .get("input")
@@ -329,7 +332,7 @@ fn inputs(reader: &mut Reader<'_>, s3: S3Client) -> Option<Inputs> {
         .collect();
     if inputs
         .iter()
-        .filter(|input| **input == Input::StandardInput)
+        .filter(|input| **input == Input::Standard)
         .count()
         > 1
     {
@@ -340,7 +343,6 @@ fn inputs(reader: &mut Reader<'_>, s3: S3Client) -> Option<Inputs> {
     }
     Some(Inputs {
         inputs,
-        s3,
         standard_input_name: reader.optional("source", value::source_name),
         source_root: reader.path("source-root"),
         scope: reader
@@ -357,13 +359,9 @@ fn input(reader: &mut Reader<'_>, text: &OsStr) -> Option<Input> {
     };
     match text.to_str() {
         Some("") => refuse(reader, Invalid::because("is empty")),
-        Some("-") => Some(Input::StandardInput),
-        Some(url) if url.starts_with("s3://") => match value::s3_location(url) {
-            Ok((bucket, key)) => Some(Input::S3 { bucket, key }),
-            Err(invalid) => refuse(reader, invalid),
-        },
+        Some("-") => Some(Input::Standard),
         Some(url) if value::has_scheme(url) => {
-            let reason = format!("{} is neither a path nor s3://", value::quote(url));
+            let reason = format!("{} is a URL, not a path", value::quote(url));
             refuse(reader, Invalid::because(reason))
         }
         _ => Some(Input::Path(text.into())),
@@ -373,7 +371,7 @@ fn input(reader: &mut Reader<'_>, text: &OsStr) -> Option<Input> {
 /// Batches that come by standard input are told apart by their name alone: without one, an equal
 /// batch would be skipped and a reordered one loaded twice.
 fn check_standard_input_name(reader: &mut Reader<'_>, inputs: &Inputs) {
-    let has_standard_input = inputs.inputs.contains(&Input::StandardInput);
+    let has_standard_input = inputs.inputs.contains(&Input::Standard);
     let is_named = reader.values.contains_key("source");
     if has_standard_input && !is_named {
         let problem = Problem::with("--source", "missing, and - is among the inputs")
@@ -438,7 +436,9 @@ fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
     let ledger_schema = reader.optional("ledger-schema", value::identifier);
     let mode = reader.required("mode", value::mode);
     let on_replaced = reader.required("on-replaced", value::on_replaced);
-    let same_content = reader.optional("same-content", value::same_content);
+    let same_content = reader
+        .optional("same-content", value::same_content)
+        .unwrap_or(SameContent::Judge);
     let pre_sql = reader.many("pre-sql", value::statement);
     let post_sql = reader.many("post-sql", value::statement);
     let keep_parts = reader.required("keep-parts", value::switch);
@@ -493,10 +493,11 @@ fn authorization(reader: &mut Reader<'_>) -> Option<CopyAuthorization> {
 fn s3_client(reader: &mut Reader<'_>) -> S3Client {
     let region = reader.optional("region", value::region);
     let allow_http = reader.required("allow-http", value::switch);
-    let endpoint = reader.optional("endpoint-url", value::endpoint);
-    if let Some((_, EndpointSafety::Plain)) = endpoint
-        && allow_http == Some(false)
-    {
+    let endpoint_url = reader.optional("endpoint-url", value::endpoint);
+    let is_private = endpoint_url
+        .as_deref()
+        .is_none_or(store::is_private_transport);
+    if !is_private && allow_http == Some(false) {
         let invalid = Invalid::because("is plain http over a network").hint(
             "records would travel in clear: use https, or --allow-http if that is acceptable",
         );
@@ -504,7 +505,11 @@ fn s3_client(reader: &mut Reader<'_>) -> S3Client {
     }
     S3Client {
         region,
-        endpoint_url: endpoint.map(|(url, _)| url),
+        endpoint_url,
+        plain_http: match allow_http {
+            Some(true) => PlainHttp::Anywhere,
+            _ => PlainHttp::Loopback,
+        },
     }
 }
 
@@ -574,16 +579,16 @@ fn password(reader: &mut Reader<'_>) -> PasswordSources {
 fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
     let mode = reader.required("sslmode", value::ssl_mode);
     let roots = reader.path("sslrootcert").map(|path| match path.to_str() {
-        Some("system") => Roots::System,
-        _ => Roots::File(path),
+        Some("system") => TlsRoots::System,
+        _ => TlsRoots::File(path),
     });
     let risk = match mode? {
-        SslMode::VerifyFull => None,
-        SslMode::VerifyCa => Some("any server with a certificate of the same authority is trusted"),
-        SslMode::Require => {
+        TlsMode::VerifyFull => None,
+        TlsMode::VerifyCa => Some("any server with a certificate of the same authority is trusted"),
+        TlsMode::Require => {
             Some("whoever answers is trusted, and may read the password and the statements")
         }
-        SslMode::Disable => Some("the password and the statements travel in clear"),
+        TlsMode::Disable => Some("the password and the statements travel in clear"),
     };
     if let Some(risk) = risk {
         let given = reader.raw("sslmode").unwrap_or_default();

@@ -173,7 +173,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "input",
         kind: ValueKind::Positional("INPUT"),
-        help: "A file, a directory, - for standard input, or s3://bucket/key. Records are found \
+        help: "A file, a directory, or - for standard input. Records are found \
                by content: JSON Lines, objects one after another, or one array of objects; plain, \
                gzip or zstd",
         ..INPUT
@@ -299,7 +299,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("REGION"),
         help: "Region of the buckets; not set, what the AWS profile says. COPY of Parquet cannot \
                cross regions",
-        commands: &[Export, Plan],
+        commands: &[Export],
         ..STAGING
     },
     Setting {
@@ -312,7 +312,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("endpoint-url"),
         kind: ValueKind::One("URL"),
         help: "Another S3 than Amazon's, for tests",
-        commands: &[Export, Plan],
+        commands: &[Export],
         ..STAGING
     },
     Setting {
@@ -322,7 +322,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("false"),
         kind: ValueKind::Switch,
         help: "Allow an endpoint with http:// that is not on this machine",
-        commands: &[Export, Plan],
+        commands: &[Export],
         ..STAGING
     },
     Setting {

@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use super::*;
+use crate::encode::Compression;
+use crate::ledger::OnReplaced;
 use crate::settings::file;
 
 /// `NAME=value` words as a map.
@@ -77,7 +79,7 @@ fn defaults_are_values_a_user_could_give() {
     let conversion = &export.conversion;
     assert_eq!(conversion.chunk_size, 16 << 20);
     assert_eq!(conversion.part_size, 32 << 20);
-    assert_eq!(conversion.compression, Compression::Zstd { level: 1 });
+    assert_eq!(conversion.compression, Compression::Zstd(1));
     assert_eq!(conversion.threads, Threads::Available);
     assert_eq!(conversion.max_record_bytes, 16 << 20);
     assert_eq!(conversion.max_rejects, 0);
@@ -88,13 +90,13 @@ fn defaults_are_values_a_user_could_give() {
     assert_eq!(load.stage.to_string(), "s3://bucket/a/b");
     assert_eq!(load.authorization, CopyAuthorization::DefaultRole);
     assert_eq!(load.on_replaced, OnReplaced::Error);
-    assert_eq!(load.same_content, None);
+    assert_eq!(load.same_content, SameContent::Judge);
     assert_eq!(load.parts_afterwards, PartsAfterwards::Delete);
     assert_eq!(load.writer, None);
     let database = load.database;
     assert_eq!(database.port, 5439);
-    assert_eq!(database.tls.mode, SslMode::VerifyFull);
-    assert_eq!(database.tls.roots, Roots::System);
+    assert_eq!(database.tls.mode, TlsMode::VerifyFull);
+    assert_eq!(database.tls.roots, TlsRoots::System);
     assert_eq!(database.connect_timeout, Duration::from_secs(10));
     assert_eq!(database.lock_timeout, Some(Duration::from_secs(600)));
     assert_eq!(database.copy_timeout, None);
@@ -145,8 +147,8 @@ fn older_names_are_enough() {
         (database.host.as_str(), database.port),
         ("old.example.com", 5440)
     );
-    assert_eq!(database.tls.mode, SslMode::VerifyCa);
-    assert_eq!(database.tls.roots, Roots::File("/ca.pem".into()));
+    assert_eq!(database.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(database.tls.roots, TlsRoots::File("/ca.pem".into()));
     let given = database.password.given.expect("PGPASSWORD");
     assert_eq!(
         (given.secret.expose(), given.variable),
@@ -252,16 +254,29 @@ fn exactly_one_authorization() {
 fn plain_http_is_for_this_machine_or_must_be_allowed() {
     let url = |text: &str, options: &[&str]| {
         let variable = format!("AWS_ENDPOINT_URL={text}");
-        export(options, &[&variable], "").map(|export| export.inputs.s3.endpoint_url)
+        let client = load(export(options, &[&variable], "")?).stage.client;
+        Ok((client.endpoint_url.unwrap_or_default(), client.plain_http))
     };
-    let local = "http://127.0.0.1:4566";
-    assert_eq!(url(local, &[]), Ok(Some(local.to_owned())));
-    let other = "http://localstack:4566";
-    assert_eq!(
-        problems(url(other, &[])),
-        ["AWS_ENDPOINT_URL: is plain http over a network"]
-    );
-    assert_eq!(url(other, &["allow-http=true"]), Ok(Some(other.to_owned())));
+    for local in [
+        "https://s3.example.com",
+        "http://127.0.0.1:4566",
+        "http://[::1]:4566",
+        "http://localhost",
+    ] {
+        assert_eq!(url(local, &[]), Ok((local.to_owned(), PlainHttp::Loopback)));
+    }
+    for other in [
+        "http://localstack:4566",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+    ] {
+        assert_eq!(
+            problems(url(other, &[])),
+            ["AWS_ENDPOINT_URL: is plain http over a network"]
+        );
+        let allowed = Ok((other.to_owned(), PlainHttp::Anywhere));
+        assert_eq!(url(other, &["allow-http=true"]), allowed);
+    }
 }
 
 #[test]
@@ -288,27 +303,19 @@ fn standard_input_needs_a_name_to_be_loaded() {
 
 #[test]
 fn inputs_are_told_apart() {
-    let options = ["=./-", "=s3://bucket/a", "=s3://bucket", "=a:b", "=x://"];
+    let options = ["=./-", "=a:b", "=s3://bucket/a", "="];
     assert_eq!(
         problems(export(&options, &[], "")),
-        ["INPUT: \"x://\" is neither a path nor s3://"]
-    );
-    let inputs = export(&options[..4], &[], "")
-        .expect("enough is given")
-        .inputs
-        .inputs;
-    let s3 = |key: &str| Input::S3 {
-        bucket: "bucket".to_owned(),
-        key: key.to_owned(),
-    };
-    assert_eq!(
-        inputs[1..],
         [
-            Input::Path("./-".into()),
-            s3("a"),
-            s3(""),
-            Input::Path("a:b".into())
+            "INPUT: \"s3://bucket/a\" is a URL, not a path",
+            "INPUT: is empty"
         ]
+    );
+    let export = export(&options[..2], &[], "").expect("enough is given");
+    let path = |text: &str| Input::Path(text.into());
+    assert_eq!(
+        export.inputs.inputs,
+        [path("data.json"), path("./-"), path("a:b")]
     );
 }
 

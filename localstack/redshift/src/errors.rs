@@ -1,0 +1,294 @@
+//! Errors as Redshift words them: the fields of ErrorResponse, the block of a failed load, and
+//! PostgreSQL's errors put into Redshift's words.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::rules::Refusal;
+use crate::wire;
+
+/// The context of a load error is cut here (seen in errors of real clusters).
+const CONTEXT: usize = 250;
+
+/// The fields of an ErrorResponse or NoticeResponse, by their one-letter codes, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(u8, String)>);
+
+impl Fields {
+    /// An error of its own. Severity is `ERROR` or `FATAL`; there is no field V, as Redshift is
+    /// older than that.
+    #[must_use]
+    pub fn error(severity: &str, code: &str, message: &str) -> Self {
+        Self(vec![
+            (b'S', severity.to_owned()),
+            (b'C', code.to_owned()),
+            (b'M', message.to_owned()),
+        ])
+    }
+
+    /// Reads the body of a message.
+    #[must_use]
+    pub fn read(body: &Bytes) -> Self {
+        let mut body = body.clone();
+        let mut fields = Vec::new();
+        while !body.is_empty() && body[0] != 0 {
+            let code = body.split_to(1)[0];
+            let Some(text) = wire::take_text(&mut body) else {
+                break;
+            };
+            fields.push((code, String::from_utf8_lossy(&text).into_owned()));
+        }
+        Self(fields)
+    }
+
+    /// The value of a field; empty if it is missing.
+    #[must_use]
+    pub fn get(&self, code: u8) -> &str {
+        self.0
+            .iter()
+            .find(|(other, _)| *other == code)
+            .map_or("", |(_, text)| text)
+    }
+
+    /// The same with a field set.
+    #[must_use]
+    pub fn with(mut self, code: u8, text: impl Into<String>) -> Self {
+        match self.0.iter_mut().find(|(other, _)| *other == code) {
+            Some((_, old)) => *old = text.into(),
+            None => self.0.push((code, text.into())),
+        }
+        self
+    }
+
+    fn without(mut self, codes: &[u8]) -> Self {
+        self.0.retain(|(code, _)| !codes.contains(code));
+        self
+    }
+
+    /// The body of the message.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        let mut body = BytesMut::new();
+        for (code, text) in &self.0 {
+            body.put_u8(*code);
+            wire::put_text(&mut body, &text.replace('\0', " "));
+        }
+        body.put_u8(0);
+        body.freeze()
+    }
+}
+
+impl From<&Refusal> for Fields {
+    fn from(refusal: &Refusal) -> Self {
+        Self::error("ERROR", refusal.code, &refusal.message)
+    }
+}
+
+/// PostgreSQL's error in Redshift's words. What was added behind (checks of widths, event
+/// triggers) does not show.
+#[must_use]
+pub fn reworded(fields: Fields) -> Fields {
+    let fields = fields.without(b"VPpqW");
+    let constraint = fields.get(b'n').to_owned();
+    match fields.get(b'C') {
+        // Redshift: VARCHAR and CHAR count bytes; see check_bytes in sql/redshift.sql.
+        "23514" if constraint.starts_with("redshift_bytes_") => {
+            let mut parts = constraint.rsplitn(3, '_');
+            let width = parts.next().unwrap_or_default();
+            let kind = match parts.next() {
+                Some("varying") => "character varying",
+                _ => "character",
+            };
+            fields
+                .without(b"Dstcn")
+                .with(b'C', "22001")
+                .with(b'M', format!("value too long for type {kind}({width})"))
+        }
+        // Redshift says "relation" where PostgreSQL 11 began to say "table" and "view".
+        "42501" => {
+            let message = fields
+                .get(b'M')
+                .replace(
+                    "permission denied for table",
+                    "permission denied for relation",
+                )
+                .replace(
+                    "permission denied for view",
+                    "permission denied for relation",
+                );
+            fields.with(b'M', message)
+        }
+        _ => fields,
+    }
+}
+
+/// Why a load failed, in the terms of Redshift's load errors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct LoadFault {
+    /// SQLSTATE; XX000 for what the scan finds.
+    pub sqlstate: &'static str,
+    /// The message, and the line `error:` of the block.
+    pub message: String,
+    /// Redshift: Load error reference; None for an error without a block.
+    pub code: Option<i32>,
+    /// The line `context:`, uncut.
+    pub context: String,
+    /// The object at fault, `s3://…`; empty if none.
+    pub file: String,
+    /// The column at fault; empty if none.
+    pub column: String,
+}
+
+impl LoadFault {
+    /// What the scan of the files found.
+    #[must_use]
+    pub fn scan(code: i32, context: String, file: &str) -> Self {
+        Self {
+            sqlstate: "XX000",
+            message: "Spectrum Scan Error".to_owned(),
+            code: Some(code),
+            context,
+            file: file.to_owned(),
+            column: String::new(),
+        }
+    }
+
+    /// An error with a block but a message of its own.
+    #[must_use]
+    pub fn block(code: i32, message: &str, context: String, file: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            ..Self::scan(code, context, file)
+        }
+    }
+
+    /// An error without a block.
+    #[must_use]
+    pub fn plain(sqlstate: &'static str, message: String) -> Self {
+        Self {
+            sqlstate,
+            message,
+            code: None,
+            context: String::new(),
+            file: String::new(),
+            column: String::new(),
+        }
+    }
+
+    /// The same, with the column at fault.
+    #[must_use]
+    pub fn in_column(mut self, column: &str) -> Self {
+        column.clone_into(&mut self.column);
+        self
+    }
+
+    /// What load history keeps of it.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        if self.context.is_empty() {
+            &self.message
+        } else {
+            &self.context
+        }
+    }
+
+    /// The error of the statement; `query` is the load's id, `process` the session's.
+    #[must_use]
+    pub fn fields(&self, query: i64, process: i32) -> Fields {
+        let fields = Fields::error("ERROR", self.sqlstate, &self.message);
+        let Some(code) = self.code else {
+            return fields;
+        };
+        let (location, worker) = match code {
+            15003 => ("spectrum_manifest.cpp:204", "padbmaster"),
+            8001 => ("s3_utility.cpp:780", "padbmaster"),
+            _ => ("dory_util.cpp:1450", "worker_thread"),
+        };
+        fields
+            .with(
+                b'D',
+                format!(
+                    "\n  -----------------------------------------------\n  error:  {}\n  code:      {code}\n  \
+                     context:   {}\n  query:     {query}\n  location:  {location}\n  process:   {worker} \
+                     [pid={process}]\n  -----------------------------------------------\n",
+                    self.message,
+                    cut(&self.context, CONTEXT),
+                ),
+            )
+            .with(b'F', location.split(':').next().unwrap_or_default())
+            .with(b'L', location.split(':').next_back().unwrap_or_default())
+            .with(b'R', "pg_throw")
+    }
+}
+
+/// A text of a client as it may stand in a message: control characters escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default());
+        } else {
+            printable.push(letter);
+        }
+    }
+    printable
+}
+
+/// At most `length` bytes of a text, whole characters.
+#[must_use]
+pub fn cut(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_survive_the_wire() {
+        let fields = Fields::error("ERROR", "42601", "a").with(b'D', "b");
+        assert_eq!(Fields::read(&fields.body()), fields);
+        assert_eq!(fields.get(b'D'), "b");
+        assert_eq!(fields.get(b'H'), "");
+    }
+
+    #[test]
+    fn width_checks_read_as_width_errors() {
+        for (constraint, message) in [
+            (
+                "redshift_bytes_12_varying_300",
+                "value too long for type character varying(300)",
+            ),
+            (
+                "redshift_bytes_1_character_3",
+                "value too long for type character(3)",
+            ),
+        ] {
+            let fields = reworded(
+                Fields::error("ERROR", "23514", "new row")
+                    .with(b'n', constraint)
+                    .with(b'D', "row"),
+            );
+            assert_eq!(
+                (fields.get(b'C'), fields.get(b'M'), fields.get(b'D')),
+                ("22001", message, "")
+            );
+        }
+        let other = Fields::error("ERROR", "23514", "new row").with(b'n', "mine");
+        assert_eq!(reworded(other.clone()), other);
+    }
+
+    #[test]
+    fn block_has_redshifts_shape() {
+        let context = format!("{}ä and more", "x".repeat(249));
+        let fields = LoadFault::scan(15007, context, "s3://b/k").fields(26_301_369, 10836);
+        assert_eq!(fields.get(b'C'), "XX000");
+        assert_eq!(fields.get(b'M'), "Spectrum Scan Error");
+        let expected = format!(
+            "\n  -----------------------------------------------\n  error:  Spectrum Scan Error\n  code:      15007\n  context:   {}\n  query:     26301369\n  location:  dory_util.cpp:1450\n  process:   worker_thread [pid=10836]\n  -----------------------------------------------\n",
+            "x".repeat(249)
+        );
+        assert_eq!(fields.get(b'D'), expected);
+    }
+}

@@ -1,0 +1,397 @@
+//! COPY from S3, step by step: the target, the files, the rows, the record of it.
+//!
+//! Runs inside of the client's session and transaction, between the client's own statements; what the
+//! client is told is the session's business.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::sync::mpsc;
+
+use crate::backend::Backend;
+use crate::column_types::{Options, Target, check_targets, target_type};
+use crate::copy::Copy;
+use crate::errors::{Fields, LoadFault, reworded};
+use crate::history::{self, Ended, LoadedFile};
+use crate::objects::Objects;
+use crate::parquet_rows::ParquetFile;
+use crate::session::Judge;
+
+/// Encoded pieces waiting for PostgreSQL.
+const PIECES: usize = 4;
+
+/// Who runs the COPY, for its record.
+#[derive(Clone, Debug, Default)]
+pub struct Who {
+    /// The database.
+    pub database: String,
+    /// The session's process id.
+    pub process: i32,
+}
+
+/// How a COPY ended: the rows, or the error for the client. In the latter case the transaction has
+/// failed behind.
+pub type Outcome = Result<u64, Fields>;
+
+/// A column of the table, in the catalogue's words.
+struct Attribute {
+    target: Target,
+    is_identity: bool,
+}
+
+struct Table {
+    oid: i64,
+    user: i64,
+    transaction: i64,
+    may_insert: bool,
+    attributes: Vec<Attribute>,
+}
+
+/// Carries out a COPY.
+///
+/// # Errors
+/// Only those of the network; the statement's own are in the outcome.
+pub async fn run(
+    backend: &mut Backend,
+    judge: &Arc<Judge>,
+    who: &Who,
+    copy: &Copy,
+) -> io::Result<Outcome> {
+    let table = match look_up(backend, copy).await? {
+        Ok(table) => table,
+        Err(fields) => return Ok(Err(fields)),
+    };
+    let chosen = match chosen(copy, &table) {
+        Ok(chosen) => chosen,
+        Err(Some(fault)) => {
+            backend.fail().await?;
+            return Ok(Err(fault.fields(0, who.process)));
+        }
+        // PostgreSQL words missing columns and rights itself.
+        Err(None) => return Ok(Err(refusal_behind(backend, copy).await?)),
+    };
+    let query = match backend.ask("SELECT local_redshift.copy_begins()").await? {
+        Ok(rows) => number(&rows, 0),
+        Err(fields) => return Ok(Err(reworded(fields))),
+    };
+    let mut ended = Ended {
+        database: who.database.clone(),
+        user: table.user,
+        query,
+        process: who.process,
+        transaction: table.transaction,
+        table: copy.table.join("."),
+        table_oid: table.oid,
+        statement: copy.masked.clone(),
+        from: copy.from.clone(),
+        manifest: copy.manifest,
+        started: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64()),
+        rows: 0,
+        files: Vec::new(),
+    };
+    let result = feed(backend, judge, copy, &chosen, &mut ended).await?;
+    if result.is_err() {
+        ended.rows = 0;
+    }
+    Ok(match result {
+        Ok(()) => {
+            let told = backend
+                .ask(&format!("SELECT local_redshift.copy_ended({})", ended.rows))
+                .await?;
+            remember(judge, &ended, None, None).await;
+            told.map(|_| ended.rows).map_err(reworded)
+        }
+        Err(Failure::Ours(fault)) => {
+            let fields = fault.fields(query, who.process);
+            remember(judge, &ended, Some(&fault), Some(&fault.to_string())).await;
+            Err(fields)
+        }
+        Err(Failure::Behind(fields)) => {
+            let fault = LoadFault::plain("XX000", fields.get(b'M').to_owned());
+            remember(judge, &ended, Some(&fault), Some(fields.get(b'M'))).await;
+            Err(fields)
+        }
+    })
+}
+
+/// Why the rows did not go in.
+enum Failure {
+    Ours(LoadFault),
+    Behind(Fields),
+}
+
+async fn look_up(backend: &mut Backend, copy: &Copy) -> io::Result<Result<Table, Fields>> {
+    let table = literal(&qualified(copy));
+    let query = format!(
+        "SELECT c.oid, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user), \
+         coalesce(pg_catalog.txid_current_if_assigned(), 0), \
+         pg_catalog.has_table_privilege(c.oid, 'INSERT'), a.attname, t.typname, a.atttypmod, a.attnotnull, \
+         a.attidentity <> '', upper(pg_catalog.format_type(a.atttypid, a.atttypmod)) \
+         FROM pg_catalog.pg_class AS c, pg_catalog.pg_attribute AS a, pg_catalog.pg_type AS t \
+         WHERE c.oid = {table}::pg_catalog.regclass AND a.attrelid = c.oid AND t.oid = a.atttypid \
+         AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+    );
+    let rows = match backend.ask(&query).await? {
+        Ok(rows) => rows,
+        Err(fields) => return Ok(Err(reworded(fields))),
+    };
+    let attributes = rows
+        .iter()
+        .map(|row| {
+            let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+            Attribute {
+                target: Target {
+                    name: text(4),
+                    kind: target_type(&text(5), text(6).parse().unwrap_or(-1)),
+                    spelled: text(9),
+                    not_null: text(7) == "t",
+                },
+                is_identity: text(8) == "t",
+            }
+        })
+        .collect();
+    Ok(Ok(Table {
+        oid: number(&rows, 0),
+        user: number(&rows, 1),
+        transaction: number(&rows, 2),
+        may_insert: rows
+            .first()
+            .and_then(|row| row.get(3).cloned().flatten())
+            .as_deref()
+            == Some("t"),
+        attributes,
+    }))
+}
+
+fn number(rows: &[Vec<Option<String>>], column: usize) -> i64 {
+    rows.first()
+        .and_then(|row| row.get(column)?.as_ref()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The columns that the files' columns go into, in their order. Redshift: column lists; EXPLICIT_IDS.
+fn chosen(copy: &Copy, table: &Table) -> Result<Vec<Target>, Option<LoadFault>> {
+    if !table.may_insert {
+        return Err(None);
+    }
+    let mut chosen = Vec::new();
+    match &copy.columns {
+        None => {
+            let kept = |attribute: &&Attribute| copy.explicit_ids || !attribute.is_identity;
+            chosen.extend(
+                table
+                    .attributes
+                    .iter()
+                    .filter(kept)
+                    .map(|attribute| attribute.target.clone()),
+            );
+        }
+        Some(columns) => {
+            for name in columns {
+                let attribute = table
+                    .attributes
+                    .iter()
+                    .find(|attribute| attribute.target.name == *name)
+                    .ok_or(None)?;
+                if attribute.is_identity && !copy.explicit_ids {
+                    let message = "cannot set an identity column to a value";
+                    return Err(Some(LoadFault::plain("0A000", message.to_owned())));
+                }
+                chosen.push(attribute.target.clone());
+            }
+        }
+    }
+    let options = Options {
+        fill_record: copy.fill_record,
+        serialize_to_json: copy.serialize_to_json,
+    };
+    check_targets(&chosen, options).map_err(Some)?;
+    Ok(chosen)
+}
+
+/// Has PostgreSQL refuse the COPY, in its own words.
+async fn refusal_behind(backend: &mut Backend, copy: &Copy) -> io::Result<Fields> {
+    match backend
+        .ask(&copy_text(copy, copy.columns.as_deref()))
+        .await?
+    {
+        Err(fields) => Ok(reworded(fields)),
+        Ok(_) => {
+            // It did not refuse after all: nothing is loaded, and that is said.
+            let fields = backend
+                .copy_ends(Some("the table changed meanwhile"))
+                .await?;
+            Ok(fields
+                .unwrap_or_else(|| Fields::error("ERROR", "XX000", "the table changed meanwhile")))
+        }
+    }
+}
+
+/// The COPY as PostgreSQL is told of it. ENCODING: the rows are UTF-8 whatever the client speaks.
+fn copy_text(copy: &Copy, columns: Option<&[String]>) -> String {
+    let columns = columns.map_or(String::new(), |columns| {
+        let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        format!(" ({})", columns.join(", "))
+    });
+    format!(
+        "COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')",
+        qualified(copy)
+    )
+}
+
+fn qualified(copy: &Copy) -> String {
+    let parts: Vec<_> = copy.table.iter().map(|part| quoted(part)).collect();
+    parts.join(".")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Backslashes escape in this session.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Finds the files, holds all of them against the table, then feeds their rows.
+async fn feed(
+    backend: &mut Backend,
+    judge: &Judge,
+    copy: &Copy,
+    targets: &[Target],
+    ended: &mut Ended,
+) -> io::Result<Result<(), Failure>> {
+    let objects = Objects::open(&judge.objects, &copy.authorization);
+    let files = match open_all(&objects, copy, targets, ended).await {
+        Ok(files) => files,
+        Err(fault) => {
+            backend.fail().await?;
+            return Ok(Err(Failure::Ours(fault)));
+        }
+    };
+    let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+    if let Err(fields) = backend.ask(&copy_text(copy, Some(&names))).await? {
+        return Ok(Err(Failure::Behind(reworded(fields))));
+    }
+    let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
+    head.put_bytes(0, 8);
+    if let Some(fields) = backend.copy_data(&head.freeze()).await? {
+        return Ok(Err(Failure::Behind(reworded(fields))));
+    }
+    let targets: Arc<[Target]> = targets.into();
+    for (at, file) in files.into_iter().enumerate() {
+        let file = Arc::new(file);
+        for group in 0..file.row_groups() {
+            match feed_group(
+                backend,
+                &objects,
+                &file,
+                group,
+                &targets,
+                copy.accept_invalid,
+            )
+            .await?
+            {
+                Ok(rows) => {
+                    ended.files[at].rows += rows;
+                    ended.rows += rows;
+                }
+                Err(Failure::Ours(fault)) => {
+                    backend.copy_ends(Some("the files do not fit")).await?;
+                    return Ok(Err(Failure::Ours(fault)));
+                }
+                Err(behind) => return Ok(Err(behind)),
+            }
+        }
+    }
+    let mut trailer = BytesMut::new();
+    trailer.put_i16(-1);
+    if let Some(fields) = backend.copy_data(&trailer.freeze()).await? {
+        return Ok(Err(Failure::Behind(reworded(fields))));
+    }
+    Ok(match backend.copy_ends(None).await? {
+        None => Ok(()),
+        Some(fields) => Err(Failure::Behind(reworded(fields))),
+    })
+}
+
+async fn open_all(
+    objects: &Objects,
+    copy: &Copy,
+    targets: &[Target],
+    ended: &mut Ended,
+) -> Result<Vec<ParquetFile>, LoadFault> {
+    let options = Options {
+        fill_record: copy.fill_record,
+        serialize_to_json: copy.serialize_to_json,
+    };
+    let sources = objects.sources(copy).await?;
+    ended.files = sources
+        .iter()
+        .map(|source| LoadedFile {
+            url: source.url(),
+            content_length: source.size,
+            rows: 0,
+        })
+        .collect();
+    let mut files = Vec::with_capacity(sources.len());
+    for source in &sources {
+        files.push(ParquetFile::open(objects, source, targets, options).await?);
+    }
+    Ok(files)
+}
+
+/// Feeds the rows of a row group; decoding runs on a thread of its own, so that other sessions go on.
+async fn feed_group(
+    backend: &mut Backend,
+    objects: &Objects,
+    file: &Arc<ParquetFile>,
+    group: usize,
+    targets: &Arc<[Target]>,
+    accept_invalid: Option<u8>,
+) -> io::Result<Result<u64, Failure>> {
+    let bytes = match file.fetch(objects, group).await {
+        Ok(bytes) => bytes,
+        Err(fault) => return Ok(Err(Failure::Ours(fault))),
+    };
+    let (sender, mut pieces) = mpsc::channel::<Bytes>(PIECES);
+    let (file, targets) = (Arc::clone(file), Arc::clone(targets));
+    let decoding = tokio::task::spawn_blocking(move || {
+        file.encode(group, bytes, &targets, accept_invalid, &mut |piece| {
+            sender.blocking_send(piece).is_ok()
+        })
+    });
+    let mut refused = None;
+    while let Some(piece) = pieces.recv().await {
+        refused = backend.copy_data(&piece).await?;
+        if refused.is_some() {
+            pieces.close();
+            break;
+        }
+    }
+    drop(pieces);
+    let result = decoding.await.map_err(io::Error::other)?;
+    Ok(match refused {
+        Some(fields) => Err(Failure::Behind(reworded(fields))),
+        None => result.map_err(Failure::Ours),
+    })
+}
+
+/// History and log. They are no part of the load: a failure here is told to the log of the process.
+async fn remember(judge: &Judge, ended: &Ended, fault: Option<&LoadFault>, error: Option<&str>) {
+    let rows = history::record(judge.postgres_port, &judge.postgres_superuser, ended, fault).await;
+    let line = judge
+        .copy_log
+        .as_deref()
+        .map_or(Ok(()), |path| history::append(path, ended, error));
+    for error in [rows.err(), line.err()].into_iter().flatten() {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "COPY is not remembered"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! The stack from outside: its S3 through the AWS SDK, its processes and variables through the binary.
+
+mod process;
+mod storage;
+mod whole;

@@ -1,0 +1,546 @@
+//! `export`: look at the ledger, stage what it lacks, load it in one transaction; as often as the
+//! ledger or the table turns out to be another than planned for, within bounds.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::inputs::{self, distinct, infer, refuse_rejected, watched};
+use super::session;
+use crate::database::Session;
+use crate::decode::{Reject, UnknownKeys};
+use crate::error::{Cause, Failure};
+use crate::ledger::{Candidate, Policy};
+use crate::load::{self, Committed, Ending, Request, Table, Target};
+use crate::receipt::{self, KeyPrefix, Staged};
+use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
+use crate::schema::Schema;
+use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
+use crate::source::{self, Place, Source};
+use crate::sql::Authorization;
+use crate::stage::{self, Job, Meter};
+use crate::store::{self, S3Options, Store};
+use crate::terminal::Progress;
+
+/// Loads that begin again from planning, in all. Each reason can come up once or twice; more is
+/// somebody altering the table all the time.
+const PLANS: u32 = 6;
+/// A session that was idle for longer than this while parts were made is not trusted to live.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub(super) async fn run(
+    export: Export,
+    progress: &Progress,
+    commit_sent: &Cell<bool>,
+) -> Result<Answer, Failure> {
+    let started = Instant::now();
+    let report = match &export.destination {
+        Destination::Redshift(load) => redshift(&export, load, progress, commit_sent).await,
+        Destination::Directory(directory) => {
+            let staged = to_directory(&export, directory, progress).await;
+            staged.map_err(|error| Failure::from(error.during(format!("load {}", export.table))))
+        }
+    };
+    report.map(|mut report| {
+        report.seconds = started.elapsed().as_secs_f64();
+        Answer::Load(report)
+    })
+}
+
+/// Whether a part may hold records of several sources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spanning {
+    Allowed,
+    Never,
+}
+
+/// What one run has made so far.
+struct Batch {
+    staged: Staged,
+    sources: Vec<Source>,
+    rejects: Vec<Reject>,
+    notes: Vec<String>,
+}
+
+struct Run<'a> {
+    export: &'a Export,
+    load: &'a Load,
+    target: Target,
+    store: Store,
+    policy: Policy,
+    progress: &'a Progress,
+    /// Keys of everything put into the store
+    keys: Vec<String>,
+}
+
+async fn redshift(
+    export: &Export,
+    load: &Load,
+    progress: &Progress,
+    commit_sent: &Cell<bool>,
+) -> Result<Report, Failure> {
+    let failed = |error: Cause| Failure::from(error.during(format!("load {}", export.table)));
+    let (found, warnings) = inputs::find_sources(&export.inputs).map_err(failed)?;
+    progress.phase("connecting");
+    let endpoint = session::endpoint(&load.database);
+    let target = session::target(
+        &endpoint,
+        &load.database,
+        &export.table,
+        load.ledger_schema.as_deref(),
+    );
+    let mut run = Run {
+        export,
+        load,
+        target,
+        store: open_store(load).await.map_err(failed)?,
+        policy: policy(export, load),
+        progress,
+        keys: Vec::new(),
+    };
+    let mut report = empty_report(export, found.sources.len());
+    report.warnings = warnings;
+    match run.all(found.sources, report, commit_sent).await {
+        Ok(report) => {
+            run.clean_up(&report).await;
+            Ok(report)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+impl Run<'_> {
+    /// Look, stage, plan, load; again from the look where the load asks for it.
+    async fn all(
+        &mut self,
+        sources: Vec<Source>,
+        mut report: Report,
+        commit_sent: &Cell<bool>,
+    ) -> Result<Report, Cause> {
+        self.store.check().await?;
+        let mut batch: Option<Batch> = None;
+        let mut pending = sources;
+        let mut spanning = Spanning::Allowed;
+        for _ in 0..PLANS {
+            let mut session = session::connect(&self.target.endpoint).await?;
+            let table = load::look(&session, &self.target).await?;
+            let idle_since = Instant::now();
+            if batch.is_none() {
+                pending = self
+                    .without_known(&session, &table, pending, &mut report)
+                    .await?;
+                if pending.is_empty() {
+                    report.outcome = Outcome::AlreadyLoaded;
+                    return Ok(report);
+                }
+            }
+            if batch
+                .as_ref()
+                .is_none_or(|batch| !load::takes(&table, &batch.staged.schema))
+            {
+                pending = inputs::spool(pending, &self.export.conversion)?;
+                batch = Some(self.stage(pending.clone(), &table, spanning).await?);
+            }
+            let made = batch.as_ref().expect("a batch was made above");
+            if idle_since.elapsed() > IDLE {
+                session = session::connect(&self.target.endpoint).await?;
+            }
+            let plan = self.plan(&session, &table, &made.staged).await?;
+            if plan.load.is_empty() {
+                return Ok(self.nothing_to_load(report, made, plan.warnings));
+            }
+            let Some(parts) = load::parts_of(&made.staged, &plan) else {
+                spanning = Spanning::Never;
+                batch = None;
+                continue;
+            };
+            let manifest_url = self.put_manifest(&receipt::manifest(&parts)).await?;
+            self.progress.phase("loading");
+            let request = Request {
+                authorization: &self.authorization().await?,
+                policy: &self.policy,
+                table: &table,
+                plan: &plan,
+                manifest_url: &manifest_url,
+                recorded_at: &jiff::Timestamp::now()
+                    .strftime("%Y-%m-%dT%H:%M:%SZ")
+                    .to_string(),
+                pre_sql: &self.load.pre_sql,
+                post_sql: &self.load.post_sql,
+                commit_sent,
+            };
+            match load::load(session, &self.target, &made.staged, &request).await? {
+                Ending::Committed(committed) => {
+                    report.created_table = table.oid.is_none();
+                    report.warnings.extend(plan.warnings.iter().cloned());
+                    return Ok(loaded(report, made, &plan.load, &committed));
+                }
+                Ending::PlanAgain(reason) => {
+                    tracing::info!(?reason, "planning again");
+                    commit_sent.set(false);
+                }
+            }
+        }
+        Err(Cause::Contention { tries: PLANS })
+    }
+
+    /// The sources whose names the ledger does not have, or has with other content (which the policy
+    /// may allow). Known ones are only hashed. "Already loaded" is trusted without the lock, since
+    /// only committed rows are seen; "absent" never is.
+    async fn without_known(
+        &self,
+        session: &Session,
+        table: &Table,
+        sources: Vec<Source>,
+        report: &mut Report,
+    ) -> Result<Vec<Source>, Cause> {
+        let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
+        let entries = load::entries(
+            session,
+            &self.target,
+            &self.policy.scope,
+            &names,
+            &[],
+            table.oid,
+        )
+        .await?;
+        if entries.is_empty() {
+            return Ok(sources);
+        }
+        self.progress.phase("comparing with the ledger");
+        let known: std::collections::HashSet<&str> =
+            entries.iter().map(|e| e.name.as_str()).collect();
+        let (known, mut pending): (Vec<Source>, Vec<Source>) = sources
+            .into_iter()
+            .partition(|s| known.contains(s.name.as_str()));
+        let known = inputs::spool(known, &self.export.conversion)?;
+        let mut candidates = Vec::new();
+        for source in &known {
+            let digested = source::digest(source)?;
+            report.input_bytes += digested.stored_bytes;
+            candidates.push(Candidate {
+                name: source.name.clone(),
+                digest: digested.digest.to_hex().to_string(),
+            });
+        }
+        let plan = crate::ledger::decide(&candidates, &entries, &self.policy)
+            .map_err(load::LoadError::from)?;
+        report.sources.skipped += plan.skip.len() as u64;
+        report.warnings.extend(plan.warnings);
+        pending.extend(plan.load.iter().map(|index| known[*index].clone()));
+        Ok(pending)
+    }
+
+    /// Converts and uploads. Without a table the schema is inferred first, from every record.
+    async fn stage(
+        &mut self,
+        sources: Vec<Source>,
+        table: &Table,
+        spanning: Spanning,
+    ) -> Result<Batch, Cause> {
+        let (schema, notes, digests) = match table.oid {
+            Some(_) => (
+                session::schema_of(table, &self.export.table)?,
+                Vec::new(),
+                None,
+            ),
+            None => {
+                let inferred = infer(&self.export.conversion, &sources, self.progress).await?;
+                (inferred.schema, inferred.notes, Some(inferred.digests))
+            }
+        };
+        self.progress.phase("converting");
+        let groups: Vec<Vec<Source>> = match spanning {
+            Spanning::Allowed => vec![sources.clone()],
+            Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
+        };
+        let (staged, rejects) = self.stage_groups(groups, schema, &sources).await?;
+        if let Some(digests) = digests {
+            for (source, digest) in staged.sources.iter().zip(digests) {
+                if source.digest != digest {
+                    return Err(stage::StageError::Changed {
+                        name: source.name.clone(),
+                    }
+                    .into());
+                }
+            }
+        }
+        Ok(Batch {
+            staged,
+            sources,
+            rejects,
+            notes,
+        })
+    }
+
+    /// Stages each group for itself, all under one schema: when one of them has longer nested values
+    /// than was provided for, those before it are made again.
+    async fn stage_groups(
+        &mut self,
+        groups: Vec<Vec<Source>>,
+        mut schema: Schema,
+        sources: &[Source],
+    ) -> Result<(Staged, Vec<Reject>), Cause> {
+        'again: loop {
+            let mut staged = Staged::default();
+            let mut rejects = Vec::new();
+            for group in &groups {
+                let first =
+                    u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
+                let job = Job {
+                    sources: group.clone(),
+                    schema: schema.clone(),
+                    unknown: UnknownKeys::Reject,
+                    options: inputs::options(&self.export.conversion),
+                };
+                let meter = Arc::new(Meter::default());
+                let prefix = self.prefix(group);
+                let work = stage::stage(job, &self.store, &prefix, &meter);
+                let (mut further, conversion) = watched(self.progress, &meter, work).await?;
+                rejects.extend(conversion.rejects.iter().map(|reject| Reject {
+                    source: reject.source + first,
+                    ..reject.clone()
+                }));
+                refuse_rejected(
+                    &conversion,
+                    &rejects,
+                    sources,
+                    self.export.conversion.max_rejects,
+                )?;
+                for part in &mut further.parts {
+                    part.sources.iter_mut().for_each(|source| *source += first);
+                    self.keys.push(part.key.clone());
+                }
+                self.keys.append(&mut further.abandoned);
+                if further.schema != schema && first > 0 {
+                    schema = further.schema;
+                    continue 'again;
+                }
+                schema.clone_from(&further.schema);
+                staged.append(further);
+            }
+            return Ok((staged, rejects));
+        }
+    }
+
+    fn prefix(&self, sources: &[Source]) -> String {
+        let endpoint = format!(
+            "{}:{}",
+            self.target.endpoint.host, self.target.endpoint.port
+        );
+        let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
+        let run = is_stream.then(load::random_id);
+        KeyPrefix {
+            endpoint: &endpoint,
+            database: &self.target.endpoint.database,
+            table: &self.target.table.to_string(),
+            scope: &self.policy.scope,
+            run: run.as_deref(),
+        }
+        .text()
+    }
+
+    async fn plan(
+        &self,
+        session: &Session,
+        table: &Table,
+        staged: &Staged,
+    ) -> Result<crate::ledger::Plan, Cause> {
+        let candidates = load::candidates(staged);
+        let names: Vec<String> = candidates.iter().map(|c| c.name.clone()).collect();
+        let digests: Vec<String> = candidates.iter().map(|c| c.digest.clone()).collect();
+        let scope = &self.policy.scope;
+        let entries =
+            load::entries(session, &self.target, scope, &names, &digests, table.oid).await?;
+        Ok(load::plan(staged, &entries, &self.policy).map_err(load::LoadError::from)?)
+    }
+
+    async fn put_manifest(&mut self, manifest: &[u8]) -> Result<String, Cause> {
+        let prefix = self.prefix(&[]);
+        let key = format!("{prefix}/{}.manifest", blake3::hash(manifest).to_hex());
+        let crc64 = store::crc64_nvme(manifest);
+        self.store
+            .put_if_absent(&key, &Bytes::copy_from_slice(manifest), crc64)
+            .await?;
+        let url = self.store.url(&key);
+        self.keys.push(key);
+        Ok(url)
+    }
+
+    async fn authorization(&self) -> Result<Authorization, Cause> {
+        Ok(match &self.load.authorization {
+            CopyAuthorization::Roles(roles) => Authorization::Role(roles.join(",")),
+            CopyAuthorization::DefaultRole => Authorization::DefaultRole,
+            CopyAuthorization::SessionKeys => {
+                let (access_key_id, secret_access_key, session_token): (
+                    String,
+                    Zeroizing<String>,
+                    _,
+                ) = self.store.session_keys().await?;
+                Authorization::Keys {
+                    access_key_id,
+                    secret_access_key,
+                    session_token,
+                }
+            }
+        })
+    }
+
+    fn nothing_to_load(&self, mut report: Report, made: &Batch, warnings: Vec<String>) -> Report {
+        report.outcome = Outcome::AlreadyLoaded;
+        let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
+        report.sources.skipped += with_records as u64;
+        report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
+        report.warnings.extend(warnings);
+        report.notes.extend(empty_sources(made));
+        report
+    }
+
+    /// Deletes the parts once the ledger was seen to hold their sources. That they stay is no reason
+    /// to call a load failed.
+    async fn clean_up(&self, report: &Report) {
+        let is_done = matches!(report.outcome, Outcome::Loaded | Outcome::AlreadyLoaded);
+        if !is_done || self.load.parts_afterwards == PartsAfterwards::Keep {
+            return;
+        }
+        for key in distinct(self.keys.iter().cloned()) {
+            if let Err(error) = self.store.delete(&key).await {
+                tracing::warn!(%error, "a staged object is left");
+            }
+        }
+    }
+}
+
+async fn open_store(load: &Load) -> Result<Store, Cause> {
+    let stage = &load.stage;
+    let options = S3Options {
+        bucket: stage.bucket.clone(),
+        prefix: stage.prefix.clone(),
+        region: stage.client.region.clone(),
+        endpoint_url: stage.client.endpoint_url.clone(),
+        plain_http: stage.client.plain_http,
+        kms_key_id: stage.kms_key.clone(),
+        bucket_owner: stage.bucket_owner.clone(),
+    };
+    Ok(store::open_s3(options).await?)
+}
+
+fn policy(export: &Export, load: &Load) -> Policy {
+    Policy {
+        scope: export.inputs.scope.clone(),
+        origin: session::origin(load.writer.as_ref()),
+        on_replaced: load.on_replaced,
+        same_content: load.same_content,
+        // no option shapes rows yet: the table and the records alone do
+        options: "1".into(),
+    }
+}
+
+fn empty_report(export: &Export, sources: usize) -> Report {
+    Report {
+        format_version: report::FORMAT_VERSION,
+        outcome: Outcome::Loaded,
+        table: export.table.clone(),
+        load_id: None,
+        load_number: None,
+        sources: SourceCounts {
+            total: sources as u64,
+            loaded: 0,
+            skipped: 0,
+        },
+        records: RecordCounts::default(),
+        parts: PartCounts::default(),
+        input_bytes: 0,
+        created_table: false,
+        notes: Vec::new(),
+        warnings: Vec::new(),
+        rejects: Vec::new(),
+        seconds: 0.0,
+    }
+}
+
+fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committed) -> Report {
+    let sources: Vec<_> = load
+        .iter()
+        .map(|index| &made.staged.sources[*index])
+        .collect();
+    let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
+    report.load_id = Some(committed.load_id.clone());
+    report.load_number = u64::try_from(committed.number).ok();
+    report.sources.loaded = sources.len() as u64;
+    report.sources.skipped += (with_records - sources.len()) as u64;
+    report.records = RecordCounts {
+        read: sources.iter().map(|s| s.read).sum(),
+        loaded: sources.iter().map(|s| s.rows()).sum(),
+        rejected: sources.iter().map(|s| s.rejected).sum(),
+    };
+    report.parts = PartCounts {
+        count: made.staged.parts.len() as u64,
+        bytes: made.staged.part_bytes(),
+    };
+    report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
+    report.notes.extend(made.notes.iter().cloned());
+    report.notes.extend(empty_sources(made));
+    report.rejects = inputs::reject_lines(&made.rejects, &made.sources);
+    report
+}
+
+fn empty_sources(made: &Batch) -> impl Iterator<Item = String> {
+    let empty = made.staged.sources.iter().filter(|s| s.read == 0);
+    empty.map(|source| {
+        format!(
+            "{} has no records and gets no entry in the ledger",
+            source.name
+        )
+    })
+}
+
+/// Parts in a directory, to look at. No database and no ledger: every source is converted.
+async fn to_directory(
+    export: &Export,
+    directory: &Path,
+    progress: &Progress,
+) -> Result<Report, Cause> {
+    let (found, warnings) = inputs::find_sources(&export.inputs)?;
+    let sources = inputs::spool(found.sources, &export.conversion)?;
+    let inferred = infer(&export.conversion, &sources, progress).await?;
+    let job = Job {
+        sources: sources.clone(),
+        schema: inferred.schema,
+        unknown: UnknownKeys::Reject,
+        options: inputs::options(&export.conversion),
+    };
+    let store = Store::Dir(directory.to_owned());
+    store.check().await?;
+    progress.phase("converting");
+    let meter = Arc::new(Meter::default());
+    let work = stage::stage(job, &store, "shared", &meter);
+    let (staged, conversion) = watched(progress, &meter, work).await?;
+    refuse_rejected(
+        &conversion,
+        &conversion.rejects,
+        &sources,
+        export.conversion.max_rejects,
+    )?;
+    let mut report = empty_report(export, sources.len());
+    report.outcome = Outcome::Staged;
+    report.records = RecordCounts {
+        read: staged.sources.iter().map(|s| s.read).sum(),
+        loaded: 0,
+        rejected: staged.sources.iter().map(|s| s.rejected).sum(),
+    };
+    report.parts = PartCounts {
+        count: staged.parts.len() as u64,
+        bytes: staged.part_bytes(),
+    };
+    report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
+    report.notes = inferred.notes;
+    report.warnings = warnings;
+    report.rejects = inputs::reject_lines(&conversion.rejects, &sources);
+    Ok(report)
+}

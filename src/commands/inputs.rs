@@ -1,0 +1,180 @@
+//! What commands share on their way to the records: sources found, schema inferred, progress shown,
+//! rejects listed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::decode::{Reject, UnknownKeys};
+use crate::error::Cause;
+use crate::facts::{self, Facts};
+use crate::frame::Limits;
+use crate::report::{LISTED_REJECTS, RejectLine};
+use crate::schema::Schema;
+use crate::settings::{Conversion as ConversionSettings, Inputs};
+use crate::source::{self, Found, Naming, Source};
+use crate::stage::{self, Conversion, Job, Meter, Options};
+use crate::terminal::Progress;
+
+/// The inputs' sources, and what to say about them.
+pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Cause> {
+    let naming = Naming {
+        root: inputs.source_root.clone(),
+        working_directory: source::working_directory(
+            inputs.shell_directory.clone().map(Into::into),
+        )
+        .map_err(|source| Cause::WorkingDirectory { source })?,
+        standard_name: inputs.standard_input_name.clone(),
+    };
+    let found = source::find(&inputs.inputs, &naming)?;
+    let mut warnings = Vec::new();
+    for repeated in &found.repeated {
+        warnings.push(format!(
+            "{} is {} again and is read once",
+            repeated.name, repeated.first
+        ));
+    }
+    for link in &found.directory_links {
+        warnings.push(format!(
+            "{} is a link to a directory and is not followed",
+            link.display()
+        ));
+    }
+    Ok((found, warnings))
+}
+
+/// Makes every source readable more than once: streams are copied into an unlinked file. A schema
+/// that turns out too narrow, and a load that must be planned again, read the input twice.
+pub(super) fn spool(
+    sources: Vec<Source>,
+    conversion: &ConversionSettings,
+) -> Result<Vec<Source>, Cause> {
+    let system = std::env::temp_dir();
+    let directory = conversion.spool_directory.as_deref().unwrap_or(&system);
+    sources
+        .into_iter()
+        .map(|source| source::spool(source, directory, conversion.spool_limit).map_err(Cause::from))
+        .collect()
+}
+
+/// How records become parts.
+pub(super) fn options(conversion: &ConversionSettings) -> Options {
+    Options {
+        limits: Limits {
+            chunk_bytes: conversion.chunk_size,
+            record_bytes: conversion.max_record_bytes,
+        },
+        part_bytes: conversion.part_size,
+        threads: conversion.threads.count(),
+        compression: conversion.compression,
+        max_rejects: conversion.max_rejects,
+    }
+}
+
+/// A schema made from every record, and what was seen on the way.
+pub(super) struct Inferred {
+    /// The schema
+    pub(super) schema: Schema,
+    /// What it was made from
+    pub(super) facts: Facts,
+    /// What to say about it
+    pub(super) notes: Vec<String>,
+    /// Digest of each source, in order: it must be the same when the source is read again
+    pub(super) digests: Vec<String>,
+}
+
+/// Reads everything once for the schema a reader of all records would choose.
+pub(super) async fn infer(
+    conversion: &ConversionSettings,
+    sources: &[Source],
+    progress: &Progress,
+) -> Result<Inferred, Cause> {
+    progress.phase("inferring the schema");
+    let job = Job {
+        sources: sources.to_vec(),
+        schema: Schema::default(),
+        unknown: UnknownKeys::Collect,
+        options: options(conversion),
+    };
+    let meter = Arc::new(Meter::default());
+    let surveyed = watched(progress, &meter, stage::survey(job, &meter)).await?;
+    refuse_rejected(
+        &surveyed,
+        &surveyed.rejects,
+        sources,
+        conversion.max_rejects,
+    )?;
+    let chosen = facts::choose(&surveyed.facts)?;
+    Ok(Inferred {
+        schema: chosen.schema,
+        notes: chosen.notes.iter().map(ToString::to_string).collect(),
+        digests: surveyed
+            .sources
+            .iter()
+            .map(|source| source.finished.digest.to_hex().to_string())
+            .collect(),
+        facts: surveyed.facts,
+    })
+}
+
+/// Waits for work and shows meanwhile how far it is.
+pub(super) async fn watched<T>(
+    progress: &Progress,
+    meter: &Meter,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            _ = ticks.tick() => progress.show(
+                meter.bytes.load(Ordering::Relaxed),
+                meter.records.load(Ordering::Relaxed),
+                meter.parts.load(Ordering::Relaxed),
+            ),
+        }
+    }
+}
+
+/// An error if more records were rejected than allowed, or the rest of a source was not read.
+pub(super) fn refuse_rejected(
+    conversion: &Conversion,
+    rejects: &[Reject],
+    sources: &[Source],
+    limit: u64,
+) -> Result<(), Cause> {
+    if !conversion.is_rejected(limit) {
+        return Ok(());
+    }
+    Err(Cause::Rejected {
+        rejected: rejects.len() as u64,
+        limit,
+        extent: conversion.extent,
+        rejects: reject_lines(rejects, sources),
+    })
+}
+
+/// Rejected records, for a report or an error.
+pub(super) fn reject_lines(rejects: &[Reject], sources: &[Source]) -> Vec<RejectLine> {
+    rejects
+        .iter()
+        .take(LISTED_REJECTS)
+        .map(|reject| RejectLine {
+            source: sources[reject.source as usize].name.clone(),
+            line: reject.line,
+            column: reject.column,
+            reason: reject.reason.to_string(),
+        })
+        .collect()
+}
+
+/// Each text once, in order of the first time.
+pub(super) fn distinct(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts
+        .into_iter()
+        .filter(|text| seen.insert(text.clone()))
+        .collect()
+}

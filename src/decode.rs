@@ -1,0 +1,357 @@
+//! Records into columns: one pass over a chunk's bytes, exactly JSON (RFC 8259), exactly the values.
+//!
+//! Pure. What a column does not hold exactly is a reject with its place and reason; a rejected
+//! record leaves nothing behind, neither values nor facts. It makes no choice of types (`facts`
+//! does), and cuts no input (`frame` does).
+
+mod columns;
+mod keys;
+mod nested;
+mod number;
+mod place;
+mod reason;
+mod record;
+mod scan;
+mod text;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use arrow::array::ArrayRef;
+
+pub use self::reason::{Found, NestedFlaw, Reason, SyntaxError, TextFlaw};
+
+use self::place::Places;
+use self::record::Records;
+use self::scan::{Broken, Scanner};
+use crate::facts::Facts;
+use crate::frame::{Chunk, Framing, Piece};
+use crate::schema::{ColumnType, Schema};
+
+/// Longest row in bytes of its staged values (Redshift: COPY, maximum size of an input row).
+pub const MAX_ROW_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The byte order mark a source may begin with (RFC 8259 section 8.1 lets a reader ignore it).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Everything one chunk gave.
+#[derive(Debug)]
+pub struct Decoded {
+    /// One array a schema column, all of `rows` length, of the types that `Column::field` says
+    pub columns: Vec<ArrayRef>,
+    /// Records that were not rejected
+    pub rows: u64,
+    /// For each column whether any of them had its key, be it with null
+    pub seen: Vec<bool>,
+    /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
+    /// columns, in the order of first appearance
+    pub facts: Facts,
+    /// Rejected records, in the order of the input
+    pub rejects: Vec<Reject>,
+    /// One entry a source, in the order of the pieces
+    pub counts: Vec<SourceCount>,
+}
+
+/// What became of one source's records in a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCount {
+    /// Index of the source
+    pub source: u32,
+    /// Records read, rejected ones included
+    pub read: u64,
+    /// Records rejected
+    pub rejected: u64,
+}
+
+/// A rejected record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Index of the source
+    pub source: u32,
+    /// Line of what is wrong, from 1
+    pub line: u64,
+    /// Its byte in that line, from 1
+    pub column: u64,
+    /// Its byte in the inflated source, from 0
+    pub offset: u64,
+    /// What is wrong
+    pub reason: Reason,
+    /// Whether what follows was read
+    pub rest: Rest,
+}
+
+/// What becomes of a source after a rejected record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The next record was found
+    Read,
+    /// Where the next record begins cannot be told: nothing that follows in the source was read or
+    /// counted
+    Unread,
+}
+
+/// What to do with keys that the schema does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// Gather facts about their values; with an empty schema that is the inference
+    Collect,
+    /// Reject the record
+    Reject,
+}
+
+/// A record spans the end of a piece framed as [`Framing::Lines`]: the source is not JSON Lines, or
+/// it ends inside a record. Framed again as [`Framing::Values`] it can be told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutInside {
+    /// Index of the source
+    pub source: u32,
+}
+
+impl fmt::Display for CutInside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record does not end where its line does")
+    }
+}
+
+impl std::error::Error for CutInside {}
+
+/// A SUPER column whose values are longer than its staged type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgrown {
+    /// Index in the schema
+    pub column: usize,
+    /// Bytes of the longest value: what `Column::widen_nested` wants
+    pub bytes: u64,
+}
+
+/// The SUPER columns of `schema` that have to be widened, and the chunks of `facts` decoded again:
+/// until then the values that are too long are NULL.
+pub fn outgrown(schema: &Schema, facts: &Facts) -> Vec<Outgrown> {
+    let columns = schema.columns.iter().enumerate();
+    columns
+        .filter(|(_, column)| column.target == ColumnType::Super)
+        .filter_map(|(place, column)| {
+            let key = facts.keys.iter().find(|key| key.name == column.name)?;
+            let (_, limit) = columns::staged_bytes(column);
+            (key.longest_json > limit).then_some(Outgrown {
+                column: place,
+                bytes: key.longest_json,
+            })
+        })
+        .collect()
+}
+
+/// Decodes a chunk of less than 2 GiB.
+///
+/// Keys are matched to columns by their text, folded as names are. A missing key and null are NULL.
+///
+/// # Errors
+/// [`CutInside`] if a record is incomplete at the end of a piece of lines; nothing else is an error,
+/// as a rejected record is data.
+pub fn decode(chunk: &Chunk, schema: &Schema, unknown: UnknownKeys) -> Result<Decoded, CutInside> {
+    let mut run = Run {
+        records: Records::new(schema, unknown),
+        rejects: Vec::new(),
+        counts: Vec::new(),
+    };
+    let mut unread = None;
+    for piece in &chunk.pieces {
+        run.count(piece.source);
+        if unread == Some(piece.source) {
+            continue;
+        }
+        let rest = run.piece(&chunk.bytes[piece.start..piece.end], piece)?;
+        unread = (rest == Rest::Unread).then_some(piece.source);
+    }
+    let (columns, rows, seen, facts) = run.records.finish();
+    Ok(Decoded {
+        columns,
+        rows,
+        seen,
+        facts,
+        rejects: run.rejects,
+        counts: run.counts,
+    })
+}
+
+/// A chunk while it is decoded.
+struct Run<'s> {
+    records: Records<'s>,
+    rejects: Vec<Reject>,
+    counts: Vec<SourceCount>,
+}
+
+/// How long a record may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// To the end of the piece
+    Piece,
+    /// To the end of the line it begins on
+    Line,
+}
+
+impl Run<'_> {
+    /// Makes `source` the last of the counts.
+    fn count(&mut self, source: u32) {
+        if self.counts.last().map(|count| count.source) != Some(source) {
+            self.counts.push(SourceCount {
+                source,
+                read: 0,
+                rejected: 0,
+            });
+        }
+    }
+
+    fn piece(&mut self, bytes: &[u8], piece: &Piece) -> Result<Rest, CutInside> {
+        let mut scanner = Scanner::new(bytes);
+        if piece.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+            scanner.at = BYTE_ORDER_MARK.len();
+        }
+        let mut places = Places::new(bytes, piece);
+        match piece.framing {
+            Framing::Lines => self.lines(&mut scanner, &mut places, piece),
+            Framing::Values => Ok(self.values(&mut scanner, &mut places)),
+            Framing::Array => Ok(self.elements(&mut scanner, &mut places)),
+        }
+    }
+
+    /// Records at the ends of lines. After one that is not JSON it goes on with the line after the
+    /// one that record begins on.
+    fn lines(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        places: &mut Places<'_>,
+        piece: &Piece,
+    ) -> Result<Rest, CutInside> {
+        let bytes = scanner.piece();
+        let mut reach = Reach::Piece;
+        loop {
+            scanner.confine(bytes.len());
+            scanner.skip_space();
+            if scanner.is_done() {
+                return Ok(Rest::Read);
+            }
+            let start = scanner.at;
+            if reach == Reach::Line {
+                scanner.confine(line_end(bytes, start));
+            }
+            let Err(broken) = self.record(scanner, places) else {
+                continue;
+            };
+            if broken.error == SyntaxError::UnexpectedEnd && scanner.end() == bytes.len() {
+                let source = piece.source;
+                return Err(CutInside { source });
+            }
+            let next_line = line_end(bytes, start);
+            if broken.at > next_line {
+                // One record of several lines may be tried; each of its lines as the beginning of
+                // another would be read over and over
+                reach = Reach::Line;
+            }
+            scanner.at = next_line;
+            let reason = Reason::Syntax(broken.error);
+            self.reject(places, start, broken.at, reason, Rest::Read);
+        }
+    }
+
+    /// Values one after another.
+    fn values(&mut self, scanner: &mut Scanner<'_>, places: &mut Places<'_>) -> Rest {
+        loop {
+            scanner.skip_space();
+            if scanner.is_done() {
+                return Rest::Read;
+            }
+            let start = scanner.at;
+            if let Err(broken) = self.record(scanner, places) {
+                return self.unread(places, start, broken);
+            }
+        }
+    }
+
+    /// Values with commas between them.
+    fn elements(&mut self, scanner: &mut Scanner<'_>, places: &mut Places<'_>) -> Rest {
+        scanner.skip_space();
+        if scanner.is_done() {
+            return Rest::Read;
+        }
+        loop {
+            let start = scanner.at;
+            if let Err(broken) = self.record(scanner, places) {
+                return self.unread(places, start, broken);
+            }
+            scanner.skip_space();
+            if scanner.is_done() {
+                return Rest::Read;
+            }
+            let comma = scanner.at;
+            let mut next = scanner.expect(b',', SyntaxError::ExpectedCommaOrBracket);
+            scanner.skip_space();
+            if next.is_ok() && scanner.is_done() {
+                next = Err(Broken::new(comma, SyntaxError::TrailingComma));
+            }
+            if let Err(broken) = next {
+                self.counts.last_mut().expect("a piece is counted").read += 1;
+                return self.unread(places, comma, broken);
+            }
+        }
+    }
+
+    /// One record, kept or rejected, unless it is not JSON.
+    #[inline]
+    fn record(&mut self, scanner: &mut Scanner<'_>, places: &mut Places<'_>) -> Result<(), Broken> {
+        let start = scanner.at;
+        self.counts.last_mut().expect("a piece is counted").read += 1;
+        match self.records.read(scanner) {
+            Ok(None) => Ok(()),
+            Ok(Some(doom)) => {
+                self.reject(places, start, doom.at, doom.reason, Rest::Read);
+                Ok(())
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
+    #[cold]
+    fn unread(&mut self, places: &mut Places<'_>, start: usize, broken: Broken) -> Rest {
+        let reason = match broken.error {
+            SyntaxError::UnexpectedEnd => Reason::Truncated {
+                begun_line: places.advance(start),
+            },
+            error => Reason::Syntax(error),
+        };
+        self.reject(places, start, broken.at, reason, Rest::Unread);
+        Rest::Unread
+    }
+
+    /// Rejects the record that begins at `start` for what is at `at`.
+    #[cold]
+    fn reject(
+        &mut self,
+        places: &mut Places<'_>,
+        start: usize,
+        at: usize,
+        reason: Reason,
+        rest: Rest,
+    ) {
+        places.advance(start);
+        let place = places.find(at);
+        let count = self.counts.last_mut().expect("a piece is counted");
+        count.rejected += 1;
+        self.rejects.push(Reject {
+            source: count.source,
+            line: place.line,
+            column: place.column,
+            offset: place.offset,
+            reason,
+            rest,
+        });
+    }
+}
+
+/// The next newline from `at` on, or the end.
+fn line_end(bytes: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |found| at + found)
+}

@@ -1,0 +1,352 @@
+//! Walks one JSON value of any depth, for its grammar and for what SUPER can hold of it.
+//!
+//! It keeps its own stack, so no input can overflow the thread's, and it converts nothing: a nested
+//! value travels as the text it is.
+
+use crate::schema::MAX_VARCHAR_BYTES;
+
+use super::reason::{NestedFlaw, SyntaxError};
+use super::scan::{Broken, Escapes, Scanner, Span};
+use super::text::{BadText, resolve};
+
+/// Most levels of objects and arrays in a SUPER value (Redshift: SUPER limitations).
+const MAX_DEPTH: usize = 1_000;
+/// Longest string in a SUPER value, in bytes (Redshift: SUPER limitations).
+const MAX_TEXT_BYTES: u64 = MAX_VARCHAR_BYTES as u64;
+/// Up to this many keys are compared each with each, which needs no sorting.
+const FEW_KEYS: usize = 16;
+
+/// What is looked at besides the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Nothing: the record is rejected already, only its end is looked for
+    Grammar,
+    /// Whether SUPER holds the value
+    Super,
+}
+
+/// What SUPER cannot hold, and where it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flawed {
+    /// Byte in the piece
+    pub(super) at: usize,
+    pub(super) flaw: NestedFlaw,
+}
+
+/// Room that is used again from value to value.
+#[derive(Default)]
+pub(super) struct Work {
+    open: Vec<Kind>,
+    /// For each open object, where its keys begin in `keys`
+    objects: Vec<usize>,
+    keys: Vec<Key>,
+    /// Keys that had escapes
+    rewritten: String,
+    scratch: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+}
+
+#[derive(Clone, Copy)]
+struct Key {
+    /// Equal for equal keys
+    mark: u64,
+    start: u32,
+    end: u32,
+    escapes: Escapes,
+    /// Where it stands in the piece
+    at: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Value,
+    Key,
+    After,
+}
+
+struct Walk<'w, 's, 'a> {
+    scanner: &'s mut Scanner<'a>,
+    work: &'w mut Work,
+    check: Check,
+    flawed: Option<Flawed>,
+}
+
+/// Goes past the value that begins here; says what SUPER cannot hold of it first, if asked.
+pub(super) fn value(
+    scanner: &mut Scanner<'_>,
+    work: &mut Work,
+    check: Check,
+) -> Result<Option<Flawed>, Broken> {
+    work.clear();
+    let mut walk = Walk {
+        scanner,
+        work,
+        check,
+        flawed: None,
+    };
+    walk.run(Step::Value)?;
+    Ok(walk.flawed)
+}
+
+/// Goes past the rest of an object of which a member was just read.
+pub(super) fn rest_of_object(scanner: &mut Scanner<'_>, work: &mut Work) -> Result<(), Broken> {
+    work.clear();
+    work.open.push(Kind::Object);
+    let mut walk = Walk {
+        scanner,
+        work,
+        check: Check::Grammar,
+        flawed: None,
+    };
+    walk.run(Step::After)
+}
+
+impl Work {
+    fn clear(&mut self) {
+        self.open.clear();
+        self.objects.clear();
+        self.keys.clear();
+        self.rewritten.clear();
+    }
+}
+
+impl Walk<'_, '_, '_> {
+    fn run(&mut self, mut step: Step) -> Result<(), Broken> {
+        loop {
+            step = match step {
+                Step::Value => self.value()?,
+                Step::Key => self.key()?,
+                Step::After => match self.work.open.last() {
+                    None => return Ok(()),
+                    Some(Kind::Object) => self.after_member()?,
+                    Some(Kind::Array) => self.after_element()?,
+                },
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn value(&mut self) -> Result<Step, Broken> {
+        let at = self.scanner.at;
+        match self.scanner.peek() {
+            b'"' => {
+                let span = self.scanner.string()?;
+                if self.check == Check::Super {
+                    self.check_text(at, span);
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                let number = self.scanner.number()?;
+                if self.check == Check::Super && !number.fits_super() {
+                    self.flaw(at, NestedFlaw::Number);
+                }
+            }
+            b'{' => return Ok(self.open_object()),
+            b'[' => return Ok(self.open_array()),
+            b't' => self.scanner.word(b"true")?,
+            b'f' => self.scanner.word(b"false")?,
+            b'n' => self.scanner.word(b"null")?,
+            _ => return Err(self.scanner.unexpected(SyntaxError::ExpectedValue)),
+        }
+        Ok(Step::After)
+    }
+
+    fn open_object(&mut self) -> Step {
+        self.open(Kind::Object);
+        self.scanner.skip_space();
+        if self.scanner.peek() == b'}' {
+            self.scanner.at += 1;
+            self.work.open.pop();
+            return Step::After;
+        }
+        self.work.objects.push(self.work.keys.len());
+        Step::Key
+    }
+
+    fn open_array(&mut self) -> Step {
+        self.open(Kind::Array);
+        self.scanner.skip_space();
+        if self.scanner.peek() == b']' {
+            self.scanner.at += 1;
+            self.work.open.pop();
+            return Step::After;
+        }
+        Step::Value
+    }
+
+    fn open(&mut self, kind: Kind) {
+        if self.work.open.len() == MAX_DEPTH && self.check == Check::Super {
+            let limit = MAX_DEPTH as u64;
+            self.flaw(self.scanner.at, NestedFlaw::Depth { limit });
+        }
+        self.work.open.push(kind);
+        self.scanner.at += 1;
+    }
+
+    fn key(&mut self) -> Result<Step, Broken> {
+        let at = self.scanner.at;
+        if self.scanner.peek() != b'"' {
+            return Err(self.scanner.unexpected(SyntaxError::ExpectedKey));
+        }
+        let span = self.scanner.string()?;
+        if self.check == Check::Super {
+            self.note_key(at, span);
+        }
+        self.scanner.skip_space();
+        self.scanner.expect(b':', SyntaxError::ExpectedColon)?;
+        self.scanner.skip_space();
+        Ok(Step::Value)
+    }
+
+    fn after_member(&mut self) -> Result<Step, Broken> {
+        self.scanner.skip_space();
+        match self.scanner.peek() {
+            b',' => {
+                self.scanner.at += 1;
+                self.scanner.skip_space();
+                if self.scanner.peek() == b'}' {
+                    return Err(Broken::new(self.scanner.at, SyntaxError::TrailingComma));
+                }
+                Ok(Step::Key)
+            }
+            b'}' => {
+                self.scanner.at += 1;
+                self.work.open.pop();
+                if self.check == Check::Super {
+                    self.check_keys();
+                }
+                Ok(Step::After)
+            }
+            _ => Err(self.scanner.unexpected(SyntaxError::ExpectedCommaOrBrace)),
+        }
+    }
+
+    fn after_element(&mut self) -> Result<Step, Broken> {
+        self.scanner.skip_space();
+        match self.scanner.peek() {
+            b',' => {
+                self.scanner.at += 1;
+                self.scanner.skip_space();
+                if self.scanner.peek() == b']' {
+                    return Err(Broken::new(self.scanner.at, SyntaxError::TrailingComma));
+                }
+                Ok(Step::Value)
+            }
+            b']' => {
+                self.scanner.at += 1;
+                self.work.open.pop();
+                Ok(Step::After)
+            }
+            _ => Err(self.scanner.unexpected(SyntaxError::ExpectedCommaOrBracket)),
+        }
+    }
+
+    /// Only the first flaw is told; what follows is walked for its grammar alone.
+    #[cold]
+    fn flaw(&mut self, at: usize, flaw: NestedFlaw) {
+        self.flawed = Some(Flawed { at, flaw });
+        self.check = Check::Grammar;
+    }
+
+    fn check_text(&mut self, at: usize, span: Span) {
+        match resolve(self.scanner, span, &mut self.work.scratch) {
+            Ok(text) if text.len() as u64 <= MAX_TEXT_BYTES => {}
+            Ok(text) => {
+                let (bytes, limit) = (text.len() as u64, MAX_TEXT_BYTES);
+                self.flaw(at, NestedFlaw::LongText { bytes, limit });
+            }
+            Err(BadText { at, flaw }) => self.flaw(at, NestedFlaw::Text(flaw)),
+        }
+    }
+
+    fn note_key(&mut self, at: usize, span: Span) {
+        self.check_text(at, span);
+        if self.check == Check::Grammar {
+            return;
+        }
+        let (mark, start, end) = match span.escapes {
+            Escapes::None => {
+                let written = &self.scanner.piece()[span.start..span.end];
+                (mark(written), span.start, span.end)
+            }
+            Escapes::Some => {
+                let start = self.work.rewritten.len();
+                self.work.rewritten.push_str(&self.work.scratch);
+                let text = &self.work.rewritten.as_bytes()[start..];
+                (mark(text), start, self.work.rewritten.len())
+            }
+        };
+        let place = |byte: usize| u32::try_from(byte).expect("a chunk has less than 4 GiB");
+        self.work.keys.push(Key {
+            mark,
+            start: place(start),
+            end: place(end),
+            escapes: span.escapes,
+            at: place(at),
+        });
+    }
+
+    /// Looks for a key that the object just closed has twice.
+    fn check_keys(&mut self) {
+        let first = self
+            .work
+            .objects
+            .pop()
+            .expect("every open object has a place");
+        let (piece, rewritten) = (self.scanner.piece(), self.work.rewritten.as_bytes());
+        let keys = &mut self.work.keys[first..];
+        let text = |key: &Key| {
+            let span = key.start as usize..key.end as usize;
+            match key.escapes {
+                Escapes::None => &piece[span],
+                Escapes::Some => &rewritten[span],
+            }
+        };
+        let equal = |left: &Key, right: &Key| left.mark == right.mark && text(left) == text(right);
+        let mut twice: Option<u32> = None;
+        if keys.len() <= FEW_KEYS {
+            for (place, key) in keys.iter().enumerate() {
+                if keys[..place].iter().any(|former| equal(former, key)) {
+                    twice = Some(key.at);
+                    break;
+                }
+            }
+        } else {
+            // Ordered by text too where marks agree, so that keys made to agree cost no more
+            keys.sort_unstable_by(|left, right| {
+                let marks = left.mark.cmp(&right.mark);
+                marks.then_with(|| text(left).cmp(text(right)).then(left.at.cmp(&right.at)))
+            });
+            for pair in keys.windows(2) {
+                if equal(&pair[0], &pair[1]) {
+                    twice = Some(twice.map_or(pair[1].at, |at| at.min(pair[1].at)));
+                }
+            }
+        }
+        if let Some(at) = twice {
+            let key = keys.iter().find(|key| key.at == at).map(text);
+            let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
+            let key = key.into_boxed_str();
+            self.flaw(at as usize, NestedFlaw::DuplicateKey { key });
+        }
+        self.work.keys.truncate(first);
+    }
+}
+
+/// A number that is equal for equal keys and mostly differs for others.
+fn mark(key: &[u8]) -> u64 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let word = |bytes: &[u8]| {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(padded)
+    };
+    let head = word(&key[..key.len().min(8)]);
+    let tail = word(&key[key.len().saturating_sub(8)..]);
+    (head.wrapping_mul(SPREAD) ^ tail.rotate_left(32)).wrapping_add(key.len() as u64)
+}

@@ -1,0 +1,513 @@
+//! One record: an object's members into columns and facts, or the first reason why not.
+
+use arrow::array::{Array, ArrayRef};
+
+use super::columns::{Bool, Columns, Refusal};
+use super::keys::{Belongs, Keys, START, Slot};
+use super::nested::{self, Check, Work};
+use super::reason::{NestedFlaw, Reason, SyntaxError};
+use super::scan::{Broken, Escapes, Scanner, Span};
+use super::text::{BadText, resolve};
+use super::time;
+use super::{MAX_ROW_BYTES, UnknownKeys};
+use crate::facts::{Facts, KeyFacts, MAX_KEYS, Observation, Observed, TextForm, Untracked};
+use crate::schema::{ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Schema};
+
+/// Why a record is rejected, and which byte of the piece shows it.
+pub(super) struct Doom {
+    pub(super) at: usize,
+    pub(super) reason: Reason,
+}
+
+/// What makes a member stop: its record is doomed, or the input is no JSON.
+enum Stop {
+    /// The scanner stands after the member
+    Doomed(Doom),
+    Broken(Broken),
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+fn is_unknown_key(doom: &Doom) -> bool {
+    matches!(doom.reason, Reason::UnknownKey { .. })
+}
+
+/// Records of a chunk as they come.
+pub(super) struct Records<'s> {
+    schema: &'s Schema,
+    unknown: UnknownKeys,
+    keys: Keys,
+    columns: Columns,
+    required: Vec<usize>,
+    facts: Facts,
+    /// For each slot the place of its facts, once it has some
+    fact_places: Vec<Option<usize>>,
+    /// Of the record being read; they become facts if it is kept
+    observed: Vec<(Slot, Observation)>,
+    untracked: Untracked,
+    /// Columns that are null in the record being read
+    nulls: Vec<usize>,
+    /// Columns that were null in a record that was kept
+    seen_null: Vec<bool>,
+    row_bytes: u64,
+    work: Work,
+    scratch: String,
+}
+
+impl<'s> Records<'s> {
+    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys) -> Self {
+        let columns = schema.columns.iter().enumerate();
+        Self {
+            schema,
+            unknown,
+            keys: Keys::new(schema),
+            columns: Columns::new(schema),
+            required: columns
+                .filter(|(_, column)| column.nullability == Nullability::Required)
+                .map(|(place, _)| place)
+                .collect(),
+            facts: Facts::default(),
+            fact_places: Vec::new(),
+            observed: Vec::new(),
+            untracked: Untracked::default(),
+            nulls: Vec::new(),
+            seen_null: vec![false; schema.columns.len()],
+            row_bytes: 0,
+            work: Work::default(),
+            scratch: String::new(),
+        }
+    }
+
+    /// The arrays, their length, which columns were seen, and the facts.
+    pub(super) fn finish(self) -> (Vec<ArrayRef>, u64, Vec<bool>, Facts) {
+        let (arrays, rows) = self.columns.finish();
+        let seen = self.seen_null.iter().zip(&arrays);
+        let seen = seen.map(|(null, array)| *null || array.null_count() < array.len()).collect();
+        (arrays, rows, seen, self.facts)
+    }
+
+    /// Reads the value that begins here as a record. If it is rejected, or not JSON, it leaves
+    /// nothing behind.
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<Doom>, Broken> {
+        let start = scanner.at;
+        let known = self.keys.count();
+        self.keys.begin_record();
+        self.observed.clear();
+        self.nulls.clear();
+        self.untracked = Untracked::default();
+        self.row_bytes = 0;
+        let outcome = self.object(scanner).and_then(|()| self.check_row(start));
+        match outcome {
+            Ok(()) => {
+                self.commit();
+                Ok(None)
+            }
+            Err(stop) => {
+                self.columns.drop_row();
+                self.keys.forget_since(known);
+                match stop {
+                    Stop::Doomed(doom) => Ok(Some(doom)),
+                    Stop::Broken(broken) => Err(broken),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        self.columns.keep_row();
+        for column in &self.nulls {
+            self.seen_null[*column] = true;
+        }
+        for (slot, observation) in &self.observed {
+            if self.fact_places.len() <= *slot {
+                self.fact_places.resize(*slot + 1, None);
+            }
+            let place = *self.fact_places[*slot].get_or_insert_with(|| {
+                self.facts.keys.push(KeyFacts::new(self.keys.name(*slot)));
+                self.facts.keys.len() - 1
+            });
+            self.facts.keys[place].observe(observation);
+        }
+        if self.untracked != Untracked::default() {
+            self.facts.merge(Facts {
+                keys: Vec::new(),
+                untracked: self.untracked.clone(),
+            });
+        }
+    }
+
+    /// What can be said of a row only when it is complete.
+    #[inline]
+    fn check_row(&self, start: usize) -> Result<(), Stop> {
+        for column in &self.required {
+            if !self.keys.has_column(*column) {
+                return Err(self.missing(start, *column));
+            }
+        }
+        if self.row_bytes > MAX_ROW_BYTES {
+            return Err(Stop::Doomed(Doom {
+                at: start,
+                reason: Reason::RowTooLong {
+                    bytes: self.row_bytes,
+                    limit: MAX_ROW_BYTES,
+                },
+            }));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn missing(&self, at: usize, column: usize) -> Stop {
+        let column = self.schema.columns[column].name.as_str().into();
+        let reason = Reason::Missing { column };
+        Stop::Doomed(Doom { at, reason })
+    }
+
+    fn object(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
+        if scanner.peek() != b'{' {
+            let (at, found) = (scanner.at, scanner.kind());
+            nested::value(scanner, &mut self.work, Check::Grammar)?;
+            let reason = Reason::NotObject { found };
+            return Err(Stop::Doomed(Doom { at, reason }));
+        }
+        scanner.at += 1;
+        scanner.skip_space();
+        if scanner.peek() == b'}' {
+            scanner.at += 1;
+            return Ok(());
+        }
+        let mut last = START;
+        loop {
+            last = match self.member(scanner, last) {
+                Ok(slot) => slot,
+                Err(Stop::Doomed(doom)) => {
+                    nested::rest_of_object(scanner, &mut self.work)?;
+                    return Err(Stop::Doomed(doom));
+                }
+                Err(stop) => return Err(stop),
+            };
+            scanner.skip_space();
+            match scanner.peek() {
+                b',' => {
+                    scanner.at += 1;
+                    scanner.skip_space();
+                }
+                b'}' => {
+                    scanner.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(scanner.unexpected(SyntaxError::ExpectedCommaOrBrace).into()),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn member(&mut self, scanner: &mut Scanner<'_>, last: Slot) -> Result<Slot, Stop> {
+        let at = scanner.at;
+        if scanner.peek() != b'"' {
+            return Err(no_key(scanner).into());
+        }
+        let slot = match self.keys.predicted(last, scanner.rest()) {
+            Some((slot, length)) => {
+                scanner.at += length;
+                Ok(slot)
+            }
+            None => self.find_key(scanner, last)?,
+        };
+        scanner.skip_space();
+        scanner.expect(b':', SyntaxError::ExpectedColon)?;
+        scanner.skip_space();
+        let slot = match slot {
+            Ok(slot) => slot,
+            // nothing is lost with a null that no column takes
+            Err(Some(doom)) if scanner.peek() == b'n' && is_unknown_key(&doom) => {
+                scanner.word(b"null")?;
+                return Ok(last);
+            }
+            Err(Some(doom)) => {
+                nested::value(scanner, &mut self.work, Check::Grammar)?;
+                return Err(Stop::Doomed(doom));
+            }
+            // Not tracked: no more than the grammar matters, as no schema will come of it
+            Err(None) => {
+                nested::value(scanner, &mut self.work, Check::Grammar)?;
+                return Ok(last);
+            }
+        };
+        if let Some(first) = self.keys.see(slot, at) {
+            let doom = Doom {
+                at,
+                reason: self.repeated(scanner, slot, first, at),
+            };
+            nested::value(scanner, &mut self.work, Check::Grammar)?;
+            return Err(Stop::Doomed(doom));
+        }
+        match self.keys.belongs(slot) {
+            Belongs::Column(column) => self.store(scanner, slot, column)?,
+            Belongs::Nowhere => self.observe(scanner, slot)?,
+        }
+        Ok(slot)
+    }
+
+    /// The slot of a key that was not expected. `Err(None)` if nothing is known of it and cannot be
+    /// any more; in every case the scanner stands after the key.
+    fn find_key(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        last: Slot,
+    ) -> Result<Result<Slot, Option<Doom>>, Broken> {
+        let at = scanner.at;
+        let span = scanner.string()?;
+        let text = match resolve(scanner, span, &mut self.scratch) {
+            Ok(text) => text,
+            Err(BadText { at, flaw }) => {
+                let reason = Reason::Text { key: None, flaw };
+                return Ok(Err(Some(Doom { at, reason })));
+            }
+        };
+        let slot = match self.keys.find(text) {
+            Some(slot) => slot,
+            None if self.unknown == UnknownKeys::Reject => {
+                let reason = Reason::UnknownKey {
+                    key: shortened(text),
+                };
+                return Ok(Err(Some(Doom { at, reason })));
+            }
+            None if text.len() > MAX_IDENTIFIER_BYTES => {
+                let longest = self.untracked.longest_name.max(Some(text.len() as u64));
+                self.untracked.longest_name = longest;
+                return Ok(Err(None));
+            }
+            None if self.keys.count() > self.schema.columns.len() + MAX_KEYS => {
+                self.untracked.excess = true;
+                return Ok(Err(None));
+            }
+            None => self.keys.add(text),
+        };
+        let written = match span.escapes {
+            Escapes::None => Some(&scanner.piece()[at..span.end + 1]),
+            Escapes::Some => None,
+        };
+        self.keys.learn(last, slot, written);
+        Ok(Ok(slot))
+    }
+
+    /// Why a record may not have the key at `at` after the one at `first`.
+    #[cold]
+    fn repeated(&self, scanner: &Scanner<'_>, slot: Slot, first: usize, at: usize) -> Reason {
+        let written = |start: usize| {
+            let mut scanner = Scanner::new(&scanner.piece()[start..]);
+            let span = scanner.string().ok()?;
+            let mut scratch = String::new();
+            resolve(&scanner, span, &mut scratch).ok().map(shortened)
+        };
+        let (first, key) = (written(first), written(at));
+        match (first, key) {
+            (Some(first), Some(key)) if first != key => Reason::FoldedKey { key, first },
+            _ => Reason::DuplicateKey {
+                key: shortened(self.keys.name(slot)),
+            },
+        }
+    }
+
+    /// A value into its column.
+    #[inline(always)]
+    fn store(&mut self, scanner: &mut Scanner<'_>, slot: Slot, column: usize) -> Result<(), Stop> {
+        let at = scanner.at;
+        let definition = &self.schema.columns[column];
+        let first = scanner.peek();
+        if first == b'n' {
+            scanner.word(b"null")?;
+            if definition.nullability == Nullability::Required {
+                return Err(self.missing(at, column));
+            }
+            self.nulls.push(column);
+            return Ok(());
+        }
+        if definition.target == ColumnType::Super {
+            return self.store_nested(scanner, slot, column);
+        }
+        let stored = match first {
+            b'"' => {
+                let span = scanner.string()?;
+                match resolve(scanner, span, &mut self.scratch) {
+                    Ok(text) => self.columns.text(column, text),
+                    Err(bad) => return Err(self.bad_text(slot, bad)),
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                let number = scanner.number()?;
+                self.columns.number(column, &number)
+            }
+            b't' => {
+                scanner.word(b"true")?;
+                self.columns.boolean(column, Bool::True)
+            }
+            b'f' => {
+                scanner.word(b"false")?;
+                self.columns.boolean(column, Bool::False)
+            }
+            b'{' | b'[' => {
+                let found = scanner.kind();
+                nested::value(scanner, &mut self.work, Check::Grammar)?;
+                Err(self.columns.refuse_nested(column, found))
+            }
+            _ => return Err(scanner.unexpected(SyntaxError::ExpectedValue).into()),
+        };
+        match stored {
+            Ok(bytes) => {
+                self.row_bytes += bytes;
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(at, column, refusal)),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, at: usize, column: usize, refusal: Refusal) -> Stop {
+        let definition = &self.schema.columns[column];
+        let column = definition.name.as_str().into();
+        let reason = match refusal {
+            Refusal::Mismatch(found) => Reason::Mismatch {
+                column,
+                expected: definition.target,
+                found,
+            },
+            Refusal::TooLong { bytes, limit } => Reason::TooLong {
+                column,
+                bytes,
+                limit,
+            },
+            Refusal::Undeclared => Reason::Undeclared { column },
+        };
+        Stop::Doomed(Doom { at, reason })
+    }
+
+    #[cold]
+    fn bad_text(&self, slot: Slot, bad: BadText) -> Stop {
+        let key = Some(shortened(self.keys.name(slot)));
+        let reason = Reason::Text {
+            key,
+            flaw: bad.flaw,
+        };
+        Stop::Doomed(Doom { at: bad.at, reason })
+    }
+
+    fn store_nested(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        slot: Slot,
+        column: usize,
+    ) -> Result<(), Stop> {
+        let json = self.nested_text(scanner, slot)?;
+        self.row_bytes += self.columns.nested(column, json);
+        let observation = Observation {
+            value: Observed::Nested,
+            json_bytes: json.len() as u64,
+        };
+        self.observed.push((slot, observation));
+        Ok(())
+    }
+
+    /// The JSON text of the value that begins here, which SUPER holds.
+    fn nested_text<'a>(&mut self, scanner: &mut Scanner<'a>, slot: Slot) -> Result<&'a str, Stop> {
+        let start = scanner.at;
+        let flawed = nested::value(scanner, &mut self.work, Check::Super)?;
+        if let Some(flawed) = flawed {
+            let key = shortened(self.keys.name(slot));
+            let (at, flaw) = (flawed.at, flawed.flaw);
+            let reason = match flaw {
+                NestedFlaw::Text(flaw) => Reason::Text {
+                    key: Some(key),
+                    flaw,
+                },
+                flaw => Reason::Nested { key, flaw },
+            };
+            return Err(Stop::Doomed(Doom { at, reason }));
+        }
+        let json = scanner.text(start, scanner.at);
+        let json = json.expect("strings are checked to be UTF-8, the rest is ASCII");
+        let (bytes, limit) = (json.len() as u64, u64::from(MAX_VARBYTE_BYTES));
+        if bytes > limit {
+            let column = shortened(self.keys.name(slot));
+            let reason = Reason::TooLong {
+                column,
+                bytes,
+                limit,
+            };
+            return Err(Stop::Doomed(Doom { at: start, reason }));
+        }
+        Ok(json)
+    }
+
+    /// A value of a key that no column has.
+    fn observe(&mut self, scanner: &mut Scanner<'_>, slot: Slot) -> Result<(), Stop> {
+        let start = scanner.at;
+        let value = match scanner.peek() {
+            b'"' => {
+                let span = scanner.string()?;
+                self.observe_text(scanner, slot, span)?
+            }
+            b'-' | b'0'..=b'9' => Observed::Number(scanner.number()?.shape()),
+            b't' => {
+                scanner.word(b"true")?;
+                Observed::Boolean
+            }
+            b'f' => {
+                scanner.word(b"false")?;
+                Observed::Boolean
+            }
+            b'n' => {
+                scanner.word(b"null")?;
+                Observed::Null
+            }
+            b'{' | b'[' => {
+                // Whatever the schema will be, the row has these bytes in it
+                self.row_bytes += self.nested_text(scanner, slot)?.len() as u64;
+                Observed::Nested
+            }
+            _ => return Err(scanner.unexpected(SyntaxError::ExpectedValue).into()),
+        };
+        let observation = Observation {
+            value,
+            json_bytes: (scanner.at - start) as u64,
+        };
+        self.observed.push((slot, observation));
+        Ok(())
+    }
+
+    fn observe_text(
+        &mut self,
+        scanner: &Scanner<'_>,
+        slot: Slot,
+        span: Span,
+    ) -> Result<Observed, Stop> {
+        match resolve(scanner, span, &mut self.scratch) {
+            Ok(text) => Ok(Observed::Text {
+                form: time::moment(text.as_bytes()).map_or(TextForm::Other, time::Moment::form),
+                bytes: text.len() as u64,
+            }),
+            Err(bad) => Err(self.bad_text(slot, bad)),
+        }
+    }
+}
+
+#[cold]
+fn no_key(scanner: &Scanner<'_>) -> Broken {
+    match scanner.peek() {
+        b'}' => Broken::new(scanner.at, SyntaxError::TrailingComma),
+        _ => scanner.unexpected(SyntaxError::ExpectedKey),
+    }
+}
+
+/// Enough of a key to know it by.
+#[cold]
+fn shortened(key: &str) -> Box<str> {
+    const KEPT: usize = 160;
+    key[..key.floor_char_boundary(KEPT)].into()
+}

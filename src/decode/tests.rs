@@ -1,0 +1,125 @@
+//! What `decode` as a whole promises, by tables and by comparison with another parser.
+
+mod casts;
+mod differential;
+mod facts;
+mod places;
+mod rfc8259;
+
+use arrow::array::ArrayRef;
+use arrow::util::display::array_value_to_string;
+
+use super::*;
+use crate::frame::SLACK;
+use crate::schema::{Column, Nullability};
+
+/// One piece, the first of source 7.
+pub(super) fn chunk(framing: Framing, bytes: impl AsRef<[u8]>) -> Chunk {
+    let bytes = bytes.as_ref();
+    Chunk {
+        sequence: 0,
+        bytes: [bytes, &[0; SLACK]].concat(),
+        pieces: vec![Piece {
+            source: 7,
+            start: 0,
+            end: bytes.len(),
+            offset: 0,
+            first_line: 1,
+            first_column: 0,
+            framing,
+        }],
+    }
+}
+
+pub(super) fn schema(columns: &[(&str, ColumnType)]) -> Schema {
+    let nullable =
+        |(name, kind): &(&str, ColumnType)| Column::new(*name, *kind, Nullability::Nullable);
+    Schema {
+        columns: columns.iter().map(nullable).collect(),
+    }
+}
+
+/// Decodes lines with exactly the columns of the schema.
+pub(super) fn lines(bytes: impl AsRef<[u8]>, schema: &Schema) -> Decoded {
+    let chunk = chunk(Framing::Lines, bytes);
+    let decoded = decode(&chunk, schema, UnknownKeys::Reject).expect("no record is cut");
+    check(&decoded, schema);
+    decoded
+}
+
+/// Decodes lines of which nothing is known.
+pub(super) fn infer(bytes: impl AsRef<[u8]>) -> Decoded {
+    let chunk = chunk(Framing::Lines, bytes);
+    decode(&chunk, &Schema::default(), UnknownKeys::Collect).expect("no record is cut")
+}
+
+/// What holds of everything decoded.
+pub(super) fn check(decoded: &Decoded, schema: &Schema) {
+    assert_eq!(decoded.columns.len(), schema.columns.len());
+    for (array, column) in decoded.columns.iter().zip(&schema.columns) {
+        assert_eq!(array.len() as u64, decoded.rows, "{}", column.name);
+        assert_eq!(array.data_type(), column.field().data_type());
+        array.to_data().validate_full().expect("a valid array");
+    }
+    let read: u64 = decoded.counts.iter().map(|count| count.read).sum();
+    let rejected: u64 = decoded.counts.iter().map(|count| count.rejected).sum();
+    assert_eq!(rejected, decoded.rejects.len() as u64);
+    assert_eq!(read, decoded.rows + rejected);
+}
+
+/// A value as text; `None` for NULL.
+pub(super) fn cell(array: &ArrayRef, row: usize) -> Option<String> {
+    (!array.is_null(row)).then(|| array_value_to_string(array, row).expect("a printable type"))
+}
+
+/// All values of a column.
+pub(super) fn cells(decoded: &Decoded, column: usize) -> Vec<Option<String>> {
+    let array = &decoded.columns[column];
+    (0..array.len()).map(|row| cell(array, row)).collect()
+}
+
+/// The reasons, as people read them.
+pub(super) fn reasons(decoded: &Decoded) -> Vec<String> {
+    let rejects = decoded.rejects.iter();
+    rejects.map(|reject| reject.reason.to_string()).collect()
+}
+
+#[test]
+fn records_become_columns_in_the_schemas_order() {
+    let schema = schema(&[
+        ("name", ColumnType::Varchar(32)),
+        ("id", ColumnType::BigInt),
+        ("tags", ColumnType::Super),
+        ("absent", ColumnType::Double),
+    ]);
+    let decoded = lines(
+        "{\"id\":1,\"name\":\"a\",\"tags\":[1, \"x\"]}\n\
+         {\"name\":null,\"id\":2}\r\n\
+         {} {\"NAME\":\"\\u00e9\\n\",\"tags\":\"s\"}\n",
+        &schema,
+    );
+    let texts = |texts: &[Option<&str>]| -> Vec<Option<String>> {
+        texts.iter().map(|text| text.map(str::to_owned)).collect()
+    };
+    assert_eq!(
+        cells(&decoded, 0),
+        texts(&[Some("a"), None, None, Some("é\n")])
+    );
+    assert_eq!(
+        cells(&decoded, 1),
+        texts(&[Some("1"), Some("2"), None, None])
+    );
+    assert_eq!(
+        cells(&decoded, 2),
+        texts(&[Some("[1, \"x\"]"), None, None, Some("\"s\"")])
+    );
+    assert_eq!(cells(&decoded, 3), texts(&[None; 4]));
+    assert_eq!(
+        decoded.counts,
+        [SourceCount {
+            source: 7,
+            read: 4,
+            rejected: 0
+        }]
+    );
+}

@@ -1,0 +1,556 @@
+//! What was seen under each key of the records, and the schema that holds all of it.
+//!
+//! Pure. Facts are sums, maxima and joins, so chunks may be looked at by several threads and their
+//! facts merged afterwards: only the order of first appearance depends on the order of merging.
+//! It reads no JSON (`decode` does) and knows nothing of tables that exist already.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::schema::{
+    Column, ColumnType, MAX_COLUMNS, MAX_DECIMAL_PRECISION, MAX_IDENTIFIER_BYTES,
+    MAX_VARCHAR_BYTES, Nullability, Schema,
+};
+
+/// Most keys facts are kept for. No table has so many columns, and records made to have a new key
+/// each must not fill the memory.
+pub const MAX_KEYS: usize = MAX_COLUMNS + 400;
+
+/// Most digits after a DECIMAL's point (Redshift: numeric types).
+pub const MAX_DECIMAL_SCALE: u32 = 37;
+
+/// Smallest VARCHAR that is chosen, in bytes.
+const MIN_VARCHAR_BYTES: u32 = 32;
+
+/// Names the server keeps for itself (Redshift: names and identifiers).
+const SYSTEM_COLUMNS: [&str; 7] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// What was seen in records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// In the order of first appearance; names are unique
+    pub keys: Vec<KeyFacts>,
+    /// Keys that are not in `keys`
+    pub untracked: Untracked,
+}
+
+/// Keys nothing is known about but that they were there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Untracked {
+    /// Whether there were more than [`MAX_KEYS`]
+    pub excess: bool,
+    /// The longest of the keys that are too long for a column's name, in bytes
+    pub longest_name: Option<u64>,
+}
+
+/// What was seen under one key, in the records that were not rejected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Folded as column names are
+    pub name: String,
+    /// How often the value was null
+    pub nulls: u64,
+    /// How often it was true or false
+    pub booleans: u64,
+    /// Its numbers
+    pub numbers: NumberFacts,
+    /// Its strings
+    pub texts: TextFacts,
+    /// How often it was an object or an array
+    pub nested: u64,
+    /// Bytes of the longest value, null aside, as its JSON text stands in the input
+    pub longest_json: u64,
+}
+
+/// The numbers under one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NumberFacts {
+    /// Numbers written without point and exponent
+    pub integers: u64,
+    /// Numbers written with a point or an exponent
+    pub fractions: u64,
+    /// Integers that 64 bits with sign do not hold
+    pub beyond_64_bits: u64,
+    /// Numbers of either kind that are not the shortest decimal of any double
+    pub inexact_doubles: u64,
+    /// Most digits before the point, the value taken without leading zeros
+    pub integer_digits: u32,
+    /// Most digits after the point, the value taken without trailing zeros
+    pub scale: u32,
+    /// Bytes of the longest number as written
+    pub longest: u64,
+}
+
+/// The strings under one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextFacts {
+    /// How many
+    pub count: u64,
+    /// What they all are
+    pub form: TextForm,
+    /// Bytes of the longest, escapes resolved
+    pub longest: u64,
+}
+
+/// What a string can be read as besides text. [`TextForm::join`] makes a lattice of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextForm {
+    /// No string was seen
+    #[default]
+    Unseen,
+    /// `YYYY-MM-DD`
+    Date,
+    /// A date and a time of day, without offset
+    Timestamp,
+    /// An instant: a date and a time of day with offset
+    TimestampTz,
+    /// Only text
+    Other,
+}
+
+impl TextForm {
+    /// What strings of both forms can be read as.
+    pub fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unseen, form) | (form, Self::Unseen) => form,
+            (left, right) if left == right => left,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One number, as far as the choice of a type needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberShape {
+    /// Written without point and exponent, or with one of them
+    pub spelling: Spelling,
+    /// Whether it is an integer of 64 bits with sign
+    pub range: IntegerRange,
+    /// Whether a double holds it
+    pub double: DoubleFit,
+    /// Digits before the point, without leading zeros
+    pub integer_digits: u32,
+    /// Digits after the point, without trailing zeros
+    pub scale: u32,
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Digits alone
+    Integer,
+    /// With a point, without exponent
+    Point,
+    /// With an exponent
+    Exponent,
+}
+
+/// Whether a value is an integer of 64 bits with sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntegerRange {
+    /// It is
+    Within64Bits,
+    /// It is not
+    Beyond,
+}
+
+/// Whether a number is the shortest decimal of a double.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoubleFit {
+    /// It is, so a double column keeps it
+    Exact,
+    /// It is not
+    Inexact,
+}
+
+/// One value of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// What it is
+    pub value: Observed,
+    /// Bytes of its JSON text
+    pub json_bytes: u64,
+}
+
+/// The kinds of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// null
+    Null,
+    /// true or false
+    Boolean,
+    /// A number
+    Number(NumberShape),
+    /// A string
+    Text {
+        /// What it can be read as
+        form: TextForm,
+        /// Its length, escapes resolved
+        bytes: u64,
+    },
+    /// An object or an array
+    Nested,
+}
+
+impl KeyFacts {
+    /// Nothing seen yet under `name` (folded).
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one value.
+    pub fn observe(&mut self, observation: &Observation) {
+        match observation.value {
+            Observed::Null => {
+                self.nulls += 1;
+                return;
+            }
+            Observed::Boolean => self.booleans += 1,
+            Observed::Number(shape) => self.numbers.observe(&shape, observation.json_bytes),
+            Observed::Text { form, bytes } => {
+                self.texts.count += 1;
+                self.texts.form = self.texts.form.join(form);
+                self.texts.longest = self.texts.longest.max(bytes);
+            }
+            Observed::Nested => self.nested += 1,
+        }
+        self.longest_json = self.longest_json.max(observation.json_bytes);
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.nulls += later.nulls;
+        self.booleans += later.booleans;
+        self.numbers.merge(&later.numbers);
+        self.texts.count += later.texts.count;
+        self.texts.form = self.texts.form.join(later.texts.form);
+        self.texts.longest = self.texts.longest.max(later.texts.longest);
+        self.nested += later.nested;
+        self.longest_json = self.longest_json.max(later.longest_json);
+    }
+}
+
+impl NumberFacts {
+    fn observe(&mut self, shape: &NumberShape, bytes: u64) {
+        match shape.spelling {
+            Spelling::Integer => {
+                self.integers += 1;
+                self.beyond_64_bits += u64::from(shape.range == IntegerRange::Beyond);
+            }
+            Spelling::Point | Spelling::Exponent => self.fractions += 1,
+        }
+        self.inexact_doubles += u64::from(shape.double == DoubleFit::Inexact);
+        self.integer_digits = self.integer_digits.max(shape.integer_digits);
+        self.scale = self.scale.max(shape.scale);
+        self.longest = self.longest.max(bytes);
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.integers += later.integers;
+        self.fractions += later.fractions;
+        self.beyond_64_bits += later.beyond_64_bits;
+        self.inexact_doubles += later.inexact_doubles;
+        self.integer_digits = self.integer_digits.max(later.integer_digits);
+        self.scale = self.scale.max(later.scale);
+        self.longest = self.longest.max(later.longest);
+    }
+
+    fn count(&self) -> u64 {
+        self.integers + self.fractions
+    }
+}
+
+impl Facts {
+    /// Takes in the facts of a later part of the input. Commutative but for the order of the keys
+    /// (and for which keys are kept once there are more than [`MAX_KEYS`]).
+    pub fn merge(&mut self, later: Facts) {
+        self.untracked.excess |= later.untracked.excess;
+        self.untracked.longest_name = self
+            .untracked
+            .longest_name
+            .max(later.untracked.longest_name);
+        let mut places: HashMap<String, usize> = self
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(place, key)| (key.name.clone(), place))
+            .collect();
+        for key in later.keys {
+            match places.entry(key.name.clone()) {
+                Entry::Occupied(place) => self.keys[*place.get()].merge(&key),
+                Entry::Vacant(_) if self.keys.len() >= MAX_KEYS => self.untracked.excess = true,
+                Entry::Vacant(place) => {
+                    place.insert(self.keys.len());
+                    self.keys.push(key);
+                }
+            }
+        }
+    }
+}
+
+/// A schema made from facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Columns in the order of first appearance, all nullable
+    pub schema: Schema,
+    /// What a user may want to know about the choice, in the order of the columns
+    pub notes: Vec<Note>,
+}
+
+/// Something noteworthy in a chosen schema. Display gives one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The value was null in every record
+    LeftOut {
+        /// The key
+        key: String,
+    },
+    /// Values of several kinds, kept as SUPER
+    MixedKinds {
+        /// The column
+        column: String,
+        /// How many values there are of each kind, in words
+        kinds: String,
+    },
+    /// Numbers that neither DOUBLE PRECISION nor DECIMAL holds exactly, kept as text
+    NumbersAsText {
+        /// The column
+        column: String,
+    },
+    /// Text longer than a VARCHAR; records with it are rejected
+    TextTooLong {
+        /// The column
+        column: String,
+        /// Length of the longest
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeftOut { key } => {
+                write!(f, "key {} is null in every record: left out", show(key))
+            }
+            Self::MixedKinds { column, kinds } => write!(
+                f,
+                "column {} has values of several kinds ({kinds}): SUPER",
+                show(column)
+            ),
+            Self::NumbersAsText { column } => write!(
+                f,
+                "column {} has numbers that no numeric type holds exactly: VARCHAR",
+                show(column)
+            ),
+            Self::TextTooLong { column, bytes } => write!(
+                f,
+                "column {} has text of {bytes} bytes, a VARCHAR holds {MAX_VARCHAR_BYTES}: \
+                 records with longer text are rejected",
+                show(column)
+            ),
+        }
+    }
+}
+
+/// Why no schema can be made.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ChooseError {
+    /// No key has a value other than null
+    #[error("no record has a value: there is no column to load")]
+    NoColumns,
+    /// More keys than a table has columns
+    #[error("the records have more than {limit} keys, a table has at most {limit} columns")]
+    TooManyColumns {
+        /// [`MAX_COLUMNS`]
+        limit: usize,
+    },
+    /// A key is the empty string
+    #[error("a key is empty: it cannot name a column")]
+    EmptyName,
+    /// A key is longer than a column's name
+    #[error("a key has {bytes} bytes, a column's name has at most {MAX_IDENTIFIER_BYTES}")]
+    LongName {
+        /// Length of the longest such key
+        bytes: u64,
+    },
+    /// A key has a control character in it
+    #[error(
+        "key {} contains a control character: it cannot name a column",
+        show(key)
+    )]
+    ControlCharacter {
+        /// The key
+        key: String,
+    },
+    /// A key is the name of a system column
+    #[error("key {} is the name of a system column", show(key))]
+    SystemColumn {
+        /// The key
+        key: String,
+    },
+}
+
+/// The schema a reader of all records would have chosen, and what it has to say about it.
+///
+/// # Errors
+/// When a key cannot name a column, and when there are no or too many columns.
+pub fn choose(facts: &Facts) -> Result<Chosen, ChooseError> {
+    let limit = MAX_COLUMNS;
+    if facts.untracked.excess {
+        return Err(ChooseError::TooManyColumns { limit });
+    }
+    if let Some(bytes) = facts.untracked.longest_name {
+        return Err(ChooseError::LongName { bytes });
+    }
+    let mut chosen = Chosen {
+        schema: Schema::default(),
+        notes: Vec::new(),
+    };
+    for key in &facts.keys {
+        match choose_type(key, &mut chosen.notes) {
+            Some(column_type) => {
+                check_name(&key.name)?;
+                let mut column = Column::new(&key.name, column_type, Nullability::Nullable);
+                column.widen_nested(key.longest_json);
+                chosen.schema.columns.push(column);
+            }
+            None => chosen.notes.push(Note::LeftOut {
+                key: key.name.clone(),
+            }),
+        }
+    }
+    match chosen.schema.columns.len() {
+        0 => Err(ChooseError::NoColumns),
+        columns if columns > MAX_COLUMNS => Err(ChooseError::TooManyColumns { limit }),
+        _ => Ok(chosen),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ChooseError> {
+    if name.is_empty() {
+        return Err(ChooseError::EmptyName);
+    }
+    if name.len() > MAX_IDENTIFIER_BYTES {
+        let bytes = name.len() as u64;
+        return Err(ChooseError::LongName { bytes });
+    }
+    let key = || name.to_owned();
+    if name.chars().any(char::is_control) {
+        return Err(ChooseError::ControlCharacter { key: key() });
+    }
+    if SYSTEM_COLUMNS.contains(&name) {
+        return Err(ChooseError::SystemColumn { key: key() });
+    }
+    Ok(())
+}
+
+/// `None`: null in every record.
+fn choose_type(key: &KeyFacts, notes: &mut Vec<Note>) -> Option<ColumnType> {
+    let numbers = key.numbers.count();
+    let counts = [key.booleans, numbers, key.texts.count, key.nested];
+    match counts.map(|count| count > 0) {
+        [false, false, false, false] => None,
+        [true, false, false, false] => Some(ColumnType::Boolean),
+        [false, true, false, false] => Some(choose_number(key, notes)),
+        [false, false, true, false] => Some(choose_text(key, notes)),
+        [false, false, false, true] => Some(ColumnType::Super),
+        _ => {
+            let kinds = ["booleans", "numbers", "texts", "objects or arrays"]
+                .iter()
+                .zip(counts)
+                .filter(|(_, count)| *count > 0)
+                .map(|(kind, count)| format!("{count} {kind}"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            notes.push(Note::MixedKinds {
+                column: key.name.clone(),
+                kinds,
+            });
+            Some(ColumnType::Super)
+        }
+    }
+}
+
+fn choose_number(key: &KeyFacts, notes: &mut Vec<Note>) -> ColumnType {
+    let numbers = &key.numbers;
+    let only_integers = numbers.fractions == 0;
+    if only_integers && numbers.beyond_64_bits == 0 {
+        return ColumnType::BigInt;
+    }
+    if only_integers && numbers.integer_digits <= u32::from(MAX_DECIMAL_PRECISION) {
+        return ColumnType::Decimal {
+            precision: MAX_DECIMAL_PRECISION,
+            scale: 0,
+        };
+    }
+    if !only_integers && numbers.inexact_doubles == 0 {
+        return ColumnType::Double;
+    }
+    if let (false, Some(decimal)) = (only_integers, choose_decimal(numbers)) {
+        return decimal;
+    }
+    notes.push(Note::NumbersAsText {
+        column: key.name.clone(),
+    });
+    choose_varchar(key, numbers.longest, notes)
+}
+
+fn choose_decimal(numbers: &NumberFacts) -> Option<ColumnType> {
+    let digits = numbers.integer_digits.saturating_add(numbers.scale).max(1);
+    if digits > u32::from(MAX_DECIMAL_PRECISION) || numbers.scale > MAX_DECIMAL_SCALE {
+        return None;
+    }
+    // DECIMAL(19) is held in 64 bits and ends at 9223372036854775807 (Redshift: numeric types)
+    let precision = if digits == 19 { 20 } else { digits };
+    Some(ColumnType::Decimal {
+        precision: u8::try_from(precision).ok()?,
+        scale: u8::try_from(numbers.scale).ok()?,
+    })
+}
+
+fn choose_text(key: &KeyFacts, notes: &mut Vec<Note>) -> ColumnType {
+    match key.texts.form {
+        TextForm::Date => ColumnType::Date,
+        TextForm::Timestamp => ColumnType::Timestamp,
+        TextForm::TimestampTz => ColumnType::TimestampTz,
+        TextForm::Unseen | TextForm::Other => choose_varchar(key, key.texts.longest, notes),
+    }
+}
+
+/// Room for texts twice as long as the longest, in steps, so that tomorrow's are likely to fit.
+fn choose_varchar(key: &KeyFacts, longest: u64, notes: &mut Vec<Note>) -> ColumnType {
+    if longest > u64::from(MAX_VARCHAR_BYTES) {
+        notes.push(Note::TextTooLong {
+            column: key.name.clone(),
+            bytes: longest,
+        });
+    }
+    let wanted = longest.saturating_mul(2).max(u64::from(MIN_VARCHAR_BYTES));
+    let bytes = wanted.checked_next_power_of_two().unwrap_or(u64::MAX);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    ColumnType::Varchar(bytes.min(MAX_VARCHAR_BYTES))
+}
+
+/// A name from the data as people may see it: quoted, control and invisible characters escaped,
+/// cut after 64 characters.
+pub fn show(name: &str) -> String {
+    const SHOWN: usize = 64;
+    let mut shown = String::from("\"");
+    for (count, character) in name.chars().enumerate() {
+        if count == SHOWN {
+            shown.push('…');
+            break;
+        }
+        match character {
+            '\'' => shown.push('\''),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    shown.push('"');
+    shown
+}

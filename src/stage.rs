@@ -1,0 +1,622 @@
+//! The pipeline on one screen: sources through chunks and columns into parts, and the parts into
+//! the store. The only module with threads of its own.
+//!
+//! ```text
+//! reader ──chunks──► workers (decode, encode) ──row groups──► this thread: in order, parts ──► sink
+//!    ▲                                                                │
+//!    └───────────────────────── empty buffers ◄───────────────────────┘
+//! ```
+//! The number of buffers bounds the memory: a chunk is read only into a buffer that came back.
+//! Row groups are appended in the input's order, so parts do not depend on the number of threads.
+//! What a record means is `decode`'s, what a file looks like `encode`'s.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::decode::{self, Reject, Rest, SourceCount, UnknownKeys};
+use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
+use crate::facts::Facts;
+use crate::frame::{self, Chunk, Feed, FrameError, Framer, Framing, Limits, Range};
+use crate::receipt::{Staged, StagedPart, StagedSource};
+use crate::schema::Schema;
+use crate::source::{self, Finished, Source, SourceError};
+use crate::store::{Store, StoreError};
+
+/// Parts that go up at the same time. With the one being built and the one waiting this bounds
+/// what parts take of the memory.
+const UPLOADS: usize = 3;
+
+/// What to convert, and how.
+#[derive(Clone)]
+pub struct Job {
+    /// Sources, in input order; all can be read again
+    pub sources: Vec<Source>,
+    /// Columns of the parts; empty to infer
+    pub schema: Schema,
+    /// What keys outside the schema are
+    pub unknown: UnknownKeys,
+    /// How
+    pub options: Options,
+}
+
+/// How records become parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Sizes of chunks and records
+    pub limits: Limits,
+    /// Encoded bytes at which a part is closed
+    pub part_bytes: usize,
+    /// Workers
+    pub threads: NonZeroUsize,
+    /// Codec
+    pub compression: Compression,
+    /// Rejected records after which reading stops
+    pub max_rejects: u64,
+}
+
+/// Where finished parts go.
+pub enum Sink {
+    /// Nowhere: only facts and counts are wanted
+    Null,
+    /// To whoever uploads them
+    Parts(mpsc::Sender<Made>),
+}
+
+/// What comes out of the conversion.
+#[derive(Debug)]
+pub enum Made {
+    /// A part, with the indices of the sources whose records it holds
+    Part(Part, Vec<u32>),
+    /// What was made so far does not count: the conversion began again
+    Again,
+}
+
+/// What was read so far, for a progress display. Shared by all threads.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Inflated input bytes
+    pub bytes: AtomicU64,
+    /// Records
+    pub records: AtomicU64,
+    /// Parts put into the store
+    pub parts: AtomicU64,
+}
+
+/// What a whole conversion gave, beside the parts.
+#[derive(Debug)]
+pub struct Conversion {
+    /// The schema of the parts: the job's, with room for the longest nested values
+    pub schema: Schema,
+    /// For each column, whether any record had its key
+    pub seen: Vec<bool>,
+    /// Facts, as the job's `unknown` asks for
+    pub facts: Facts,
+    /// What each source was, in order; fewer if reading stopped early
+    pub sources: Vec<Converted>,
+    /// Rejected records, in order
+    pub rejects: Vec<Reject>,
+    /// Whether everything was read
+    pub extent: Extent,
+}
+
+/// What a source was.
+#[derive(Clone, Debug)]
+pub struct Converted {
+    /// Digest and sizes
+    pub finished: Finished,
+    /// Records read, rejected ones included
+    pub read: u64,
+    /// Records rejected
+    pub rejected: u64,
+}
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything
+    Whole,
+    /// Reading stopped when more records were rejected than allowed
+    Stopped,
+}
+
+impl Conversion {
+    /// Whether the input cannot be loaded as it is: too many rejects, or one after which the rest of
+    /// its source was not read.
+    pub fn is_rejected(&self, max_rejects: u64) -> bool {
+        self.rejects.len() as u64 > max_rejects
+            || self.rejects.iter().any(|r| r.rest == Rest::Unread)
+    }
+}
+
+/// Why staging failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A source
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Where its records end
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Columns into Parquet
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The store
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Read twice, two contents
+    #[error("{name} changed while it was read")]
+    Changed {
+        /// The source
+        name: String,
+    },
+    /// Whoever took the parts went away
+    #[error("the conversion was stopped")]
+    Stopped,
+}
+
+impl StageError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint().map(str::to_owned),
+            Self::Frame(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
+            Self::Changed { .. } => Some("load files that nobody writes to any more".into()),
+            Self::Encode(_) | Self::Stopped => None,
+        }
+    }
+}
+
+/// Converts and puts the parts into the store under `prefix`. Parts are there when it returns.
+///
+/// # Errors
+/// [`StageError`]
+pub async fn stage(
+    job: Job,
+    store: &Store,
+    prefix: &str,
+    meter: &Arc<Meter>,
+) -> Result<(Staged, Conversion), StageError> {
+    let names: Vec<String> = job.sources.iter().map(|s| s.name.clone()).collect();
+    let (sender, mut made) = mpsc::channel(1);
+    let conversion = on_a_thread(job, Sink::Parts(sender), meter);
+    let mut parts: Vec<StagedPart> = Vec::new();
+    let mut abandoned = Vec::new();
+    let mut uploads = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            next = made.recv(), if uploads.len() < UPLOADS => match next {
+                Some(Made::Part(part, sources)) => {
+                    let key = format!("{prefix}/{}.parquet", part.digest.to_hex());
+                    parts.push(StagedPart {
+                        url: store.url(&key),
+                        key: key.clone(),
+                        bytes: part.bytes.len() as u64,
+                        rows: part.rows,
+                        sources,
+                    });
+                    uploads.push(put(store, key, part));
+                }
+                Some(Made::Again) => abandoned.extend(parts.drain(..).map(|part| part.key)),
+                None => break,
+            },
+            Some(done) = uploads.next() => {
+                done?;
+                meter.parts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    while let Some(done) = uploads.next().await {
+        done?;
+        meter.parts.fetch_add(1, Ordering::Relaxed);
+    }
+    let conversion = conversion.await.map_err(|_| StageError::Stopped)??;
+    let sources = names.into_iter().zip(&conversion.sources);
+    let staged = Staged {
+        schema: conversion.schema.clone(),
+        seen: conversion.seen.clone(),
+        sources: sources
+            .map(|(name, converted)| StagedSource {
+                name,
+                digest: converted.finished.digest.to_hex().to_string(),
+                bytes: converted.finished.stored_bytes,
+                read: converted.read,
+                rejected: converted.rejected,
+            })
+            .collect(),
+        parts,
+        abandoned,
+    };
+    Ok((staged, conversion))
+}
+
+async fn put(store: &Store, key: String, part: Part) -> Result<(), StoreError> {
+    let put = store
+        .put_if_absent(&key, &part.bytes, part.crc64nvme)
+        .await?;
+    tracing::debug!(
+        key,
+        bytes = part.bytes.len(),
+        rows = part.rows,
+        ?put,
+        "part staged"
+    );
+    Ok(())
+}
+
+/// Converts without making parts: for facts, counts and rejects.
+///
+/// # Errors
+/// [`StageError`]
+pub async fn survey(job: Job, meter: &Arc<Meter>) -> Result<Conversion, StageError> {
+    on_a_thread(job, Sink::Null, meter)
+        .await
+        .map_err(|_| StageError::Stopped)?
+}
+
+/// Starts the conversion; the answer comes when it has ended.
+fn on_a_thread(
+    job: Job,
+    sink: Sink,
+    meter: &Arc<Meter>,
+) -> oneshot::Receiver<Result<Conversion, StageError>> {
+    let (answer, conversion) = oneshot::channel();
+    let meter = Arc::clone(meter);
+    std::thread::Builder::new()
+        .name("convert".into())
+        .spawn(move || answer.send(convert(&job, &sink, &meter)).is_ok())
+        .expect("the system gives a thread");
+    conversion
+}
+
+/// Converts on this thread and the workers it starts. The inference pass is the same call with an
+/// empty schema and the null sink.
+///
+/// # Errors
+/// [`StageError`]
+pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, StageError> {
+    let mut framings: Vec<Option<Framing>> = vec![None; job.sources.len()];
+    let mut schema = job.schema.clone();
+    loop {
+        match attempt(job, &schema, &framings, sink, meter)? {
+            Attempt::Done(conversion) => return Ok(*conversion),
+            Attempt::Reframe(source) => framings[source as usize] = Some(Framing::Values),
+            Attempt::Widen(widened) => schema = widened,
+        }
+        meter.bytes.store(0, Ordering::Relaxed);
+        meter.records.store(0, Ordering::Relaxed);
+        if let Sink::Parts(sender) = sink {
+            sender
+                .blocking_send(Made::Again)
+                .map_err(|_| StageError::Stopped)?;
+        }
+    }
+}
+
+enum Attempt {
+    Done(Box<Conversion>),
+    /// This source is not JSON Lines after all
+    Reframe(u32),
+    /// Nested values are longer than was provided for
+    Widen(Schema),
+}
+
+/// A chunk that went through a worker.
+struct Worked {
+    sequence: u64,
+    buffer: Vec<u8>,
+    inflated: u64,
+    ranges: Vec<Range>,
+    outcome: Result<Output, WorkError>,
+}
+
+struct Output {
+    row_group: Option<RowGroup>,
+    rows: u64,
+    facts: Facts,
+    seen: Vec<bool>,
+    rejects: Vec<Reject>,
+    counts: Vec<SourceCount>,
+}
+
+enum WorkError {
+    Cut(u32),
+    Encode(EncodeError),
+}
+
+fn attempt(
+    job: &Job,
+    schema: &Schema,
+    framings: &[Option<Framing>],
+    sink: &Sink,
+    meter: &Meter,
+) -> Result<Attempt, StageError> {
+    let encoder = match sink {
+        Sink::Null => None,
+        Sink::Parts(_) => Some(Encoder::new(schema, job.options.compression)?),
+    };
+    let in_flight = job.options.threads.get() + 1;
+    std::thread::scope(|scope| {
+        // none of the sends below ever blocks: there are no more chunks than buffers
+        let (free, buffers) = sync_channel::<Vec<u8>>(in_flight);
+        let (to_workers, chunks) = sync_channel::<Chunk>(in_flight);
+        let (done, worked) = sync_channel::<Worked>(in_flight);
+        for _ in 0..in_flight {
+            free.send(Vec::new()).expect("the receiver is here");
+        }
+        let reader = scope.spawn(|| read(job, framings, buffers, to_workers));
+        let chunks = Arc::new(Mutex::new(chunks));
+        for _ in 0..job.options.threads.get() {
+            let (chunks, done, encoder) = (Arc::clone(&chunks), done.clone(), encoder.as_ref());
+            scope.spawn(move || work(job, schema, encoder, &chunks, &done));
+        }
+        drop((chunks, done));
+        let mut assembly = Assembly::new(job, schema, encoder.as_ref(), sink, meter);
+        let assembled = assembly.run(&worked, &free);
+        drop((free, worked));
+        let finished = reader.join().expect("the reader does not panic");
+        match assembled? {
+            Some(attempt) => Ok(attempt),
+            None => assembly.finish(finished?),
+        }
+    })
+}
+
+/// Fills buffers with chunks until the input ends or no buffer comes back.
+fn read(
+    job: &Job,
+    framings: &[Option<Framing>],
+    buffers: Receiver<Vec<u8>>,
+    to_workers: SyncSender<Chunk>,
+) -> Result<Vec<(u32, Finished)>, StageError> {
+    let feeds = (0_u32..).zip(&job.sources).map(|(index, source)| {
+        source::open(source).map(|reader| Feed {
+            source: index,
+            name: source.name.clone(),
+            reader,
+            framing: framings[index as usize],
+        })
+    });
+    let mut framer = Framer::new(feeds, job.options.limits);
+    let mut finished = Vec::new();
+    while let Ok(buffer) = buffers.recv() {
+        let chunk = framer.next_chunk(Some(buffer))?;
+        for ended in framer.ended() {
+            finished.push((ended.source, ended.reader.finish()?));
+        }
+        let Some(chunk) = chunk else { break };
+        if to_workers.send(chunk).is_err() {
+            break;
+        }
+    }
+    Ok(finished)
+}
+
+fn work(
+    job: &Job,
+    schema: &Schema,
+    encoder: Option<&Encoder>,
+    chunks: &Mutex<Receiver<Chunk>>,
+    done: &SyncSender<Worked>,
+) {
+    loop {
+        let next = chunks
+            .lock()
+            .expect("nobody panics while waiting for a chunk")
+            .recv();
+        let Ok(chunk) = next else { return };
+        let worked = Worked {
+            sequence: chunk.sequence,
+            inflated: chunk.pieces.iter().map(|piece| piece.range().length).sum(),
+            ranges: chunk.pieces.iter().map(frame::Piece::range).collect(),
+            outcome: decode_and_encode(&chunk, schema, job.unknown, encoder),
+            buffer: chunk.bytes,
+        };
+        if done.send(worked).is_err() {
+            return;
+        }
+    }
+}
+
+fn decode_and_encode(
+    chunk: &Chunk,
+    schema: &Schema,
+    unknown: UnknownKeys,
+    encoder: Option<&Encoder>,
+) -> Result<Output, WorkError> {
+    let decoded =
+        decode::decode(chunk, schema, unknown).map_err(|cut| WorkError::Cut(cut.source))?;
+    let row_group = match encoder {
+        Some(encoder) if decoded.rows > 0 => {
+            let rows =
+                usize::try_from(decoded.rows).expect("rows of a chunk are counted in memory");
+            let encoded = encoder.encode_row_group(&decoded.columns, rows);
+            Some(encoded.map_err(WorkError::Encode)?)
+        }
+        _ => None,
+    };
+    Ok(Output {
+        row_group,
+        rows: decoded.rows,
+        facts: decoded.facts,
+        seen: decoded.seen,
+        rejects: decoded.rejects,
+        counts: decoded.counts,
+    })
+}
+
+/// Puts together, in the input's order, what the workers made of the chunks.
+struct Assembly<'a> {
+    job: &'a Job,
+    schema: &'a Schema,
+    encoder: Option<&'a Encoder>,
+    sink: &'a Sink,
+    meter: &'a Meter,
+    part: Option<PartBuilder>,
+    part_sources: Vec<u32>,
+    part_ranges: Vec<Range>,
+    conversion: Conversion,
+    counts: Vec<(u64, u64)>,
+}
+
+impl<'a> Assembly<'a> {
+    fn new(
+        job: &'a Job,
+        schema: &'a Schema,
+        encoder: Option<&'a Encoder>,
+        sink: &'a Sink,
+        meter: &'a Meter,
+    ) -> Self {
+        Self {
+            job,
+            schema,
+            encoder,
+            sink,
+            meter,
+            part: None,
+            part_sources: Vec::new(),
+            part_ranges: Vec::new(),
+            conversion: Conversion {
+                schema: schema.clone(),
+                seen: vec![false; schema.columns.len()],
+                facts: Facts::default(),
+                sources: Vec::new(),
+                rejects: Vec::new(),
+                extent: Extent::Whole,
+            },
+            counts: vec![(0, 0); job.sources.len()],
+        }
+    }
+
+    /// Takes chunks in order until there are no more, or one says that the conversion must begin
+    /// again.
+    fn run(
+        &mut self,
+        worked: &Receiver<Worked>,
+        free: &SyncSender<Vec<u8>>,
+    ) -> Result<Option<Attempt>, StageError> {
+        let mut waiting: BTreeMap<u64, Worked> = BTreeMap::new();
+        let mut next = 0;
+        while let Ok(one) = worked.recv() {
+            waiting.insert(one.sequence, one);
+            while let Some(mut one) = waiting.remove(&next) {
+                next += 1;
+                // a reader that has ended needs no buffer
+                let _ = free.send(std::mem::take(&mut one.buffer));
+                if let Some(attempt) = self.take(one)? {
+                    return Ok(Some(attempt));
+                }
+                if self.conversion.rejects.len() as u64 > self.job.options.max_rejects {
+                    self.conversion.extent = Extent::Stopped;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, one: Worked) -> Result<Option<Attempt>, StageError> {
+        let output = match one.outcome {
+            Ok(output) => output,
+            Err(WorkError::Cut(source)) => return Ok(Some(Attempt::Reframe(source))),
+            Err(WorkError::Encode(error)) => return Err(error.into()),
+        };
+        self.conversion.facts.merge(output.facts);
+        let outgrown = decode::outgrown(self.schema, &self.conversion.facts);
+        if !outgrown.is_empty() {
+            let mut widened = self.schema.clone();
+            for column in outgrown {
+                // twice what was seen: the rest of the input is likely to have longer ones
+                widened.columns[column.column].widen_nested(column.bytes.saturating_mul(2));
+            }
+            return Ok(Some(Attempt::Widen(widened)));
+        }
+        for (seen, here) in self.conversion.seen.iter_mut().zip(output.seen) {
+            *seen |= here;
+        }
+        for count in &output.counts {
+            let (read, rejected) = &mut self.counts[count.source as usize];
+            *read += count.read;
+            *rejected += count.rejected;
+        }
+        let read: u64 = output.counts.iter().map(|count| count.read).sum();
+        self.meter.records.fetch_add(read, Ordering::Relaxed);
+        self.meter.bytes.fetch_add(one.inflated, Ordering::Relaxed);
+        self.conversion.rejects.extend(output.rejects);
+        if let Some(row_group) = output.row_group {
+            self.append(row_group, output.rows, &output.counts, one.ranges)?;
+        }
+        Ok(None)
+    }
+
+    fn append(
+        &mut self,
+        row_group: RowGroup,
+        rows: u64,
+        counts: &[SourceCount],
+        ranges: Vec<Range>,
+    ) -> Result<(), StageError> {
+        let encoder = self
+            .encoder
+            .expect("there is a row group only where there is an encoder");
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => PartBuilder::new(encoder)?,
+        };
+        part.append(row_group)?;
+        debug_assert!(rows > 0);
+        for count in counts.iter().filter(|count| count.read > count.rejected) {
+            if self.part_sources.last() != Some(&count.source) {
+                self.part_sources.push(count.source);
+            }
+        }
+        self.part_ranges.extend(ranges);
+        let is_full = part.bytes() >= self.job.options.part_bytes as u64;
+        self.part = Some(part);
+        if is_full { self.close_part() } else { Ok(()) }
+    }
+
+    fn close_part(&mut self) -> Result<(), StageError> {
+        let (Some(part), Sink::Parts(sender)) = (self.part.take(), self.sink) else {
+            return Ok(());
+        };
+        let sources = &self.job.sources;
+        let ranges = self.part_ranges.drain(..).map(|range| {
+            (
+                sources[range.source as usize].name.as_str(),
+                range.offset,
+                range.length,
+            )
+        });
+        let part = part.finish(&encode::ranges_digest(ranges))?;
+        let sources = std::mem::take(&mut self.part_sources);
+        sender
+            .blocking_send(Made::Part(part, sources))
+            .map_err(|_| StageError::Stopped)
+    }
+
+    fn finish(mut self, mut finished: Vec<(u32, Finished)>) -> Result<Attempt, StageError> {
+        if self.conversion.extent == Extent::Whole {
+            self.close_part()?;
+        }
+        finished.sort_unstable_by_key(|(source, _)| *source);
+        self.conversion.sources = finished
+            .into_iter()
+            .map(|(source, finished)| {
+                let (read, rejected) = self.counts[source as usize];
+                Converted {
+                    finished,
+                    read,
+                    rejected,
+                }
+            })
+            .collect();
+        Ok(Attempt::Done(Box::new(self.conversion)))
+    }
+}

@@ -1,0 +1,240 @@
+//! The stack under test as its variables describe it, the program as a user runs it, and SQL by a
+//! client that is not ours (psql).
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A variable of the stack.
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: these tests run in the stack, `./localstack/run cargo test --workspace`")
+    })
+}
+
+/// The repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A name no other test has.
+pub(crate) fn unique(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{what}_{}_{next}", std::process::id())
+}
+
+/// A folder of its own for a test's input, gone afterwards.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(&path, content).expect("a file");
+        path
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).expect("one JSON object on standard output")
+    }
+
+    /// The line that starts with `error:`.
+    pub(crate) fn error(&self) -> &str {
+        self.stderr
+            .lines()
+            .find(|line| line.starts_with("error:"))
+            .unwrap_or_else(|| panic!("no error line in\n{}", self.stderr))
+    }
+
+    #[track_caller]
+    pub(crate) fn hints(&self) {
+        let errors = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
+        let hints = self.stderr.lines().filter(|line| line.starts_with("hint:")).count();
+        assert!(errors == 1 && hints == 1, "one error and one hint, not\n{}", self.stderr);
+    }
+}
+
+/// The program, in the stack's environment.
+pub(crate) fn stagecopy() -> Command {
+    variable("LOCAL_REDSHIFT_DIRECTORY");
+    Command::new(env!("CARGO_BIN_EXE_stagecopy"))
+}
+
+/// `export INPUT… --table TABLE --output json`.
+pub(crate) fn export(table: &str, inputs: &[&Path]) -> Command {
+    let mut command = stagecopy();
+    command.arg("export").args(inputs).args(["--table", table, "--output", "json"]);
+    command.stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn run(command: &mut Command) -> Run {
+    Run::of(command.output().expect("the program starts"))
+}
+
+pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Run {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(input).expect("the program reads");
+    Run::of(child.wait_with_output().expect("the program ends"))
+}
+
+pub(crate) fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+}
+
+fn psql() -> Command {
+    let private = Path::new(&variable("LOCAL_REDSHIFT_POSTGRES_BIN")).join("psql");
+    let mut command = Command::new(if private.exists() { private.as_os_str() } else { OsStr::new("psql") });
+    command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+    command
+}
+
+/// Statements through the local Redshift; the rows as text, columns separated by `|`.
+#[track_caller]
+pub(crate) fn sql(statements: &str) -> String {
+    let run = Run::of(psql().args(["-q", "-c", statements]).output().expect("psql starts")).expect(0);
+    run.stdout.trim_end().to_owned()
+}
+
+/// Statements to the PostgreSQL behind, as its superuser: what a test does that a client cannot.
+#[track_caller]
+pub(crate) fn sql_behind(statements: &str) -> String {
+    let run = Run::of(behind().args(["-q", "-c", statements]).output().expect("psql starts")).expect(0);
+    run.stdout.trim_end().to_owned()
+}
+
+fn behind() -> Command {
+    let mut command = psql();
+    command
+        .args(["-h", "127.0.0.1", "-p", &variable("LOCAL_REDSHIFT_POSTGRES_PORT")])
+        .args(["-U", "redshift_admin", "-d", &variable("PGDATABASE")])
+        .env("PGSSLMODE", "disable")
+        .env_remove("PGPASSWORD");
+    command
+}
+
+/// Holds a lock on a table until dropped, under which it can be read and described but not written:
+/// a COPY into it waits.
+pub(crate) struct WriteLock(Child);
+
+impl WriteLock {
+    pub(crate) fn on(table: &str) -> Self {
+        let mut child = behind().stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("psql starts");
+        let input = child.stdin.as_mut().expect("a pipe");
+        writeln!(input, "BEGIN; LOCK TABLE {table} IN SHARE MODE;").expect("psql reads");
+        until("the lock is held", || {
+            sql_behind(&format!(
+                "SELECT COUNT(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'ShareLock' AND granted"
+            )) == "1"
+        });
+        Self(child)
+    }
+
+    /// Waits until somebody waits to write; tells which backend.
+    pub(crate) fn waiter(&self, table: &str) -> String {
+        let query = format!(
+            "SELECT pid FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'RowExclusiveLock' AND NOT granted"
+        );
+        until("a COPY waits", || !sql_behind(&query).is_empty());
+        sql_behind(&query)
+    }
+}
+
+impl Drop for WriteLock {
+    fn drop(&mut self) {
+        // the end of its input ends psql, and with it the transaction
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for something that comes about by itself; a test that waits in vain fails after a minute.
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Compares a table with the records of JSON Lines files, value by value, by Python and psycopg.
+#[track_caller]
+pub(crate) fn equal(table: &str, files: &[&Path]) -> String {
+    let output = Command::new(root().join("tests/foreign/python"))
+        .arg(root().join("tests/foreign/compare.py"))
+        .arg(table)
+        .args(files)
+        .output()
+        .expect("Python starts");
+    Run::of(output).expect(0).stdout.trim_end().to_owned()
+}
+
+/// The local Redshift's log: the COPYs that read from a stage.
+pub(crate) fn copies(stage: &str) -> Vec<serde_json::Value> {
+    let log = std::fs::read_to_string(variable("LOCAL_REDSHIFT_COPY_LOG")).unwrap_or_default();
+    log.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"))
+        .filter(|copy| copy["statement"].as_str().is_some_and(|text| text.contains(stage)))
+        .collect()
+}
+
+/// A stage prefix of its own, so that a test sees only its own objects.
+pub(crate) fn stage() -> String {
+    format!("{}/{}", variable("STAGECOPY_STAGE"), unique("test"))
+}
+
+/// Keys under a stage, by boto3.
+pub(crate) fn objects(stage: &str) -> Vec<String> {
+    let script = "import boto3,sys,os\n\
+        bucket,_,prefix=sys.argv[1][5:].partition('/')\n\
+        s3=boto3.client('s3',endpoint_url=os.environ['AWS_ENDPOINT_URL'])\n\
+        for page in s3.get_paginator('list_objects_v2').paginate(Bucket=bucket,Prefix=prefix):\n\
+        \x20for one in page.get('Contents',[]): print(one['Key'])";
+    let output = Command::new(root().join("tests/foreign/python"))
+        .args(["-c", script, stage])
+        .output()
+        .expect("Python starts");
+    Run::of(output).expect(0).stdout.lines().map(str::to_owned).collect()
+}
