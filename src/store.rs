@@ -40,7 +40,7 @@ enum Condition {
 #[derive(Clone)]
 pub enum Store {
     /// A bucket and prefix
-    S3(S3Store),
+    S3(Box<S3Store>),
     /// A local directory
     Dir(PathBuf),
 }
@@ -212,14 +212,14 @@ pub async fn open_s3(options: S3Options) -> Result<Store, StoreError> {
         // servers beside AWS seldom have a name for each bucket
         config = config.force_path_style(true);
     }
-    Ok(Store::S3(S3Store {
+    Ok(Store::S3(Box::new(S3Store {
         client: Client::from_conf(config.build()),
         bucket: options.bucket,
         prefix: options.prefix,
         encryption_key: options.kms_key_id,
         bucket_owner: options.bucket_owner,
         session,
-    }))
+    })))
 }
 
 /// Whether nobody on the way can read what goes to this endpoint: https, or this machine itself.

@@ -197,6 +197,7 @@ fn psql_connects_with_the_certificate_verified() {
         r#""$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select current_user, current_database()" &&
            "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "create schema s; create table s.t (a int); select 1" &&
            "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc '\conninfo' &&
+           ! PGUSER=redshift_admin "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAwtc "select 4" &&
            unset PGPASSWORD && "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select 2" &&
            PGPASSFILE=/dev/null "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAwtc "select 3""#,
     );
