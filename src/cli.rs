@@ -190,8 +190,11 @@ fn problem_of(error: &clap::Error) -> Problem {
     };
     let suggestion = context(error, ContextKind::SuggestedArg)
         .or_else(|| context(error, ContextKind::SuggestedSubcommand));
-    match (suggestion, problem.hint.is_some()) {
-        (Some(suggestion), false) => problem.hint(format!("there is `{suggestion}`")),
+    match (suggestion, &problem.subject, &problem.hint) {
+        (Some(suggestion), Some(subject), None) => {
+            let hint = format!("{subject}: did you mean `{suggestion}`?");
+            problem.hint(hint)
+        }
         _ => problem,
     }
 }
@@ -222,9 +225,9 @@ fn typed(command: CommandName, matches: &ArgMatches) -> Typed {
     {
         let texts: Vec<OsString> = match setting.kind {
             ValueKind::Environment => continue,
-            ValueKind::Switch => match matches.get_count(setting.name) {
-                0 => continue,
-                _ => vec!["true".into()],
+            ValueKind::Switch => match matches.get_flag(setting.name) {
+                true => vec!["true".into()],
+                false => continue,
             },
             ValueKind::Count(_) => match matches.get_count(setting.name) {
                 0 => continue,
@@ -294,16 +297,23 @@ fn with_settings(mut command: Clap, name: CommandName) -> Clap {
         }
         command = command.arg(argument(setting));
     }
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::Help)
+        .help("Print help")
+        .help_heading(Heading::Output.title());
     let title = Heading::Surroundings.title();
     let after = command
         .get_after_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    command.next_line_help(true).after_help(
-        format!("{title}:\n{variables}\n{after}")
-            .trim_end()
-            .to_owned(),
-    )
+    let after = format!("{title}:\n{variables}\n{after}");
+    command
+        .arg(help)
+        .disable_help_flag(true)
+        .next_line_help(true)
+        .after_help(after.trim_end().to_owned())
 }
 
 fn argument(setting: &Setting) -> Arg {
@@ -311,9 +321,12 @@ fn argument(setting: &Setting) -> Arg {
         setting.secrecy == Secrecy::Public,
         "arguments are visible to others"
     );
-    let argument = Arg::new(setting.name)
-        .help(argument_help(setting))
-        .help_heading(setting.heading.title());
+    let argument = Arg::new(setting.name).help(argument_help(setting));
+    let argument = match setting.kind {
+        // stands before all others, under a heading of the parser's
+        ValueKind::Positional(_) => argument,
+        _ => argument.help_heading(setting.heading.title()),
+    };
     let named = |argument: Arg, placeholder: &'static str| {
         argument
             .long(setting.name)
@@ -323,7 +336,11 @@ fn argument(setting: &Setting) -> Arg {
     };
     match setting.kind {
         ValueKind::One(placeholder) | ValueKind::Many(placeholder) => named(argument, placeholder),
-        ValueKind::Switch => argument.long(setting.name).action(ArgAction::Count),
+        // given twice is as good as once
+        ValueKind::Switch => argument
+            .long(setting.name)
+            .action(ArgAction::SetTrue)
+            .overrides_with(setting.name),
         ValueKind::Count(short) => argument
             .long(setting.name)
             .short(short)
@@ -337,17 +354,21 @@ fn argument(setting: &Setting) -> Arg {
     }
 }
 
+/// What it means, and on a line of its own the default and where else it may be set.
 fn argument_help(setting: &Setting) -> String {
-    let mut help = setting.help.to_owned();
+    let mut remarks = Vec::new();
     if let Some(default) = setting.default
         && setting.kind != ValueKind::Switch
     {
-        help.push_str(&format!(" [default: {default}]"));
+        remarks.push(format!("[default: {default}]"));
     }
     if !setting.variables.is_empty() {
-        help.push_str(&format!(" [env: {}]", setting.variables.join(", ")));
+        remarks.push(format!("[env: {}]", setting.variables.join(", ")));
     }
-    help
+    match remarks.is_empty() {
+        true => setting.help.to_owned(),
+        false => format!("{}\n{}", setting.help, remarks.join(" ")),
+    }
 }
 
 const OVERVIEW: &str = "\

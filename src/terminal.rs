@@ -5,8 +5,8 @@
 
 use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::filter::Targets;
@@ -188,11 +188,11 @@ pub struct Progress {
     line: Option<Arc<Line>>,
 }
 
-/// The progress line and what it counts.
+/// The progress line and what it says.
 #[derive(Debug)]
 struct Line {
     bar: ProgressBar,
-    phase: std::sync::Mutex<String>,
+    phase: Mutex<String>,
     bytes: AtomicU64,
     records: AtomicU64,
     parts: AtomicU64,
@@ -212,7 +212,7 @@ impl Progress {
         Self {
             line: Some(Arc::new(Line {
                 bar,
-                phase: std::sync::Mutex::new(String::new()),
+                phase: Mutex::new(String::new()),
                 bytes: AtomicU64::new(0),
                 records: AtomicU64::new(0),
                 parts: AtomicU64::new(0),
@@ -225,12 +225,7 @@ impl Progress {
         match &self.line {
             None => tracing::info!("{phase}"),
             Some(line) => {
-                let mut current = line
-                    .phase
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                *current = escape(phase);
-                drop(current);
+                *line.phase.lock().unwrap_or_else(PoisonError::into_inner) = escape(phase);
                 line.update();
             }
         }
@@ -269,7 +264,7 @@ impl Line {
         let phase = self
             .phase
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let bytes = get(&self.bytes);
@@ -283,7 +278,7 @@ impl Line {
     }
 }
 
-/// `converting: 12.0 MiB of 1.0 GiB, 1,234 records, 2 parts`; what is zero is left out.
+/// `converting: 12.0 MiB, 1,234 records, 2 parts`; what is zero is left out.
 fn progress_text(phase: &str, bytes: u64, records: u64, parts: u64) -> String {
     let mut facts = Vec::new();
     if bytes > 0 {
@@ -331,4 +326,47 @@ impl Write for LogLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Problem, SettingsError};
+
+    fn usage(problems: Vec<Problem>) -> Error {
+        SettingsError { problems }.into()
+    }
+
+    #[test]
+    fn errors_print_their_details_and_each_piece_of_advice() {
+        let error = usage(vec![
+            Problem::with("--port", "\"\x1b[31m\" is not a port").hint("one\ntwo"),
+            Problem::with("--host", "missing"),
+        ]);
+        assert_eq!(
+            error_text(&error, Palette::Plain),
+            "error: 2 settings cannot be used as they are\n  \
+             --port: \"\\x1b[31m\" is not a port\n  \
+             --host: missing\n\
+             hint: one\n\
+             hint: two\n"
+        );
+    }
+
+    #[test]
+    fn only_labels_are_coloured_and_data_colours_nothing() {
+        let error = usage(vec![Problem::with("--host", "\u{1b}[2J").hint("do")]);
+        assert_eq!(
+            error_text(&error, Palette::Colors),
+            "\u{1b}[1;31merror:\u{1b}[0m --host: \\x1b[2J\n\u{1b}[1;36mhint:\u{1b}[0m do\n"
+        );
+    }
+
+    #[test]
+    fn the_progress_line_leaves_out_what_is_zero() {
+        for (counts, expected) in [
+            ((0, 0, 0), "loading"),
+            ((2048, 0, 0), "loading: 2.0 KiB"),
+            ((2048, 1, 0), "loading: 2.0 KiB, 1 record"),
+            ((0, 1234, 2), "loading: 1,234 records, 2 parts"),
+        ] {
+            let (bytes, records, parts) = counts;
+            assert_eq!(progress_text("loading", bytes, records, parts), expected);
+        }
+    }
 }

@@ -222,15 +222,10 @@ impl Reader<'_> {
     }
 
     fn missing(&mut self, name: &str) {
-        let setting = setting(name);
-        let mut ways: Vec<String> = setting.variables.iter().map(|v| (*v).to_owned()).collect();
-        if setting.file_key.is_some() {
-            ways.push("the settings file".to_owned());
-        }
-        let mut message = "missing".to_owned();
-        if !ways.is_empty() {
-            message.push_str(&format!(" (or in {})", ways.join(", ")));
-        }
+        let message = match setting(name).variables {
+            [] => "missing".to_owned(),
+            variables => format!("missing (or set {})", variables.join(" or ")),
+        };
         self.problems
             .push(Problem::with(self.subject(name), message));
     }
@@ -419,22 +414,23 @@ fn or_default<T>(reader: &mut Reader<'_>, name: &str, parse: fn(&str) -> Read<T>
 }
 
 fn destination(reader: &mut Reader<'_>, client: S3Client) -> Option<Destination> {
-    match reader.required("stage", value::stage_target)? {
-        StageTarget::Directory(directory) => Some(Destination::Directory(directory)),
-        StageTarget::S3 { bucket, prefix } => {
-            let stage = S3Stage {
-                client,
-                bucket,
-                prefix,
-                bucket_owner: reader.optional("bucket-owner", value::account),
-                kms_key: reader.optional("sse-kms-key-id", value::kms_key),
-            };
-            load(reader, stage).map(|load| Destination::Redshift(Box::new(load)))
-        }
-    }
+    let bucket_owner = reader.optional("bucket-owner", value::account);
+    let kms_key = reader.optional("sse-kms-key-id", value::kms_key);
+    let stage = match reader.required("stage", value::stage_target) {
+        Some(StageTarget::Directory(directory)) => return Some(Destination::Directory(directory)),
+        Some(StageTarget::S3 { bucket, prefix }) => Some(S3Stage {
+            client,
+            bucket,
+            prefix,
+            bucket_owner,
+            kms_key,
+        }),
+        None => None,
+    };
+    load(reader, stage).map(|load| Destination::Redshift(Box::new(load)))
 }
 
-fn load(reader: &mut Reader<'_>, stage: S3Stage) -> Option<Load> {
+fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
     let authorization = authorization(reader);
     let database = database(reader);
     let ledger_schema = reader.optional("ledger-schema", value::identifier);
@@ -448,7 +444,7 @@ fn load(reader: &mut Reader<'_>, stage: S3Stage) -> Option<Load> {
     let keep_parts = reader.required("keep-parts", value::switch);
     let writer = writer(reader);
     Some(Load {
-        stage,
+        stage: stage?,
         authorization: authorization?,
         database: database?,
         ledger_schema,
@@ -608,3 +604,6 @@ fn tls(reader: &mut Reader<'_>) -> Option<Tls> {
         roots: roots?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -626,14 +626,14 @@ pub static SETTINGS: &[Setting] = &[
         name: "pachyderm-project",
         variables: &["PPS_PROJECT_NAME"],
         help: "Noted in the ledger (Pachyderm sets it)",
-        commands: &[Export],
+        commands: &[Export, Init],
         ..SURROUNDINGS
     },
     Setting {
         name: "pachyderm-pipeline",
         variables: &["PPS_PIPELINE_NAME"],
         help: "Noted in the ledger (Pachyderm sets it)",
-        commands: &[Export],
+        commands: &[Export, Init],
         ..SURROUNDINGS
     },
 ];

@@ -709,15 +709,23 @@ pub fn statement(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
-/// A filter for log lines.
+/// A filter for log lines: levels, and levels of modules, between commas.
 pub fn log_filter(text: &str) -> Read<String> {
-    match text.parse::<tracing_subscriber::filter::Targets>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(
-            Invalid::because(format!("{} is not a log filter", quote(text)))
-                .hint("give a level (error, warn, info, debug, trace) or module=level,…"),
-        ),
+    // the parser would take a misspelt level for a module
+    let is_level = |directive: &str| {
+        directive.contains('=')
+            || directive
+                .parse::<tracing_subscriber::filter::LevelFilter>()
+                .is_ok()
+    };
+    let is_filter = text.parse::<tracing_subscriber::filter::Targets>().is_ok();
+    if is_filter && text.split(',').all(is_level) {
+        return Ok(text.to_owned());
     }
+    Err(
+        Invalid::because(format!("{} is not a log filter", quote(text)))
+            .hint("give a level (error, warn, info, debug, trace) or module=level,…"),
+    )
 }
 
 #[cfg(test)]
@@ -977,7 +985,9 @@ mod tests {
         );
         assert!(account("12345678901a").is_err());
         assert!(log_filter("stagecopy=debug,warn").is_ok());
-        assert!(log_filter("stagecopy=loud").is_err());
+        for text in ["stagecopy=loud", "loud", "info,loud"] {
+            assert!(log_filter(text).is_err(), "{text}");
+        }
     }
 
     #[test]
