@@ -554,3 +554,281 @@ pub fn show(name: &str) -> String {
     shown.push('"');
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integer(text: &str) -> Observation {
+        let digits = text.trim_start_matches('-').len();
+        number(text, Spelling::Integer, digits, 0, DoubleFit::Exact)
+    }
+
+    fn number(
+        text: &str,
+        spelling: Spelling,
+        integer_digits: usize,
+        scale: usize,
+        double: DoubleFit,
+    ) -> Observation {
+        let range = match (spelling, text.parse::<i64>()) {
+            (Spelling::Integer, Ok(_)) => IntegerRange::Within64Bits,
+            _ => IntegerRange::Beyond,
+        };
+        let small = |digits: usize| u32::try_from(digits).expect("few digits");
+        Observation {
+            value: Observed::Number(NumberShape {
+                spelling,
+                range,
+                double,
+                integer_digits: small(integer_digits),
+                scale: small(scale),
+            }),
+            json_bytes: text.len() as u64,
+        }
+    }
+
+    fn fraction(integer_digits: usize, scale: usize, double: DoubleFit) -> Observation {
+        let text = "9".repeat(integer_digits + scale + 1);
+        number(&text, Spelling::Point, integer_digits, scale, double)
+    }
+
+    fn text(form: TextForm, bytes: u64) -> Observation {
+        let value = Observed::Text { form, bytes };
+        Observation {
+            value,
+            json_bytes: bytes + 2,
+        }
+    }
+
+    fn other(value: Observed, json_bytes: u64) -> Observation {
+        Observation { value, json_bytes }
+    }
+
+    fn seen(name: &str, observations: &[Observation]) -> KeyFacts {
+        let mut key = KeyFacts::new(name);
+        for observation in observations {
+            key.observe(observation);
+        }
+        key
+    }
+
+    fn facts(keys: Vec<KeyFacts>) -> Facts {
+        Facts {
+            keys,
+            ..Facts::default()
+        }
+    }
+
+    const NULL: Observation = Observation {
+        value: Observed::Null,
+        json_bytes: 4,
+    };
+
+    #[test]
+    fn types_are_chosen_from_all_values() {
+        use DoubleFit::{Exact, Inexact};
+        use TextForm::{Date, Other, Timestamp, TimestampTz};
+        let yes = other(Observed::Boolean, 4);
+        let nested = other(Observed::Nested, 100);
+        let beyond = integer("9223372036854775808");
+        let long = integer(&"1".repeat(39));
+        for (observations, expected, notes) in [
+            (vec![yes, yes], "BOOLEAN", 0),
+            (vec![yes, NULL], "BOOLEAN", 0),
+            (
+                vec![integer("0"), integer("-9223372036854775808")],
+                "BIGINT",
+                0,
+            ),
+            (vec![integer("1"), beyond], "DECIMAL(38,0)", 0),
+            (vec![integer(&"1".repeat(38))], "DECIMAL(38,0)", 0),
+            (vec![integer("1"), long], "VARCHAR(128)", 1),
+            (vec![fraction(1, 1, Exact)], "DOUBLE PRECISION", 0),
+            (
+                vec![fraction(1, 1, Exact), integer("3")],
+                "DOUBLE PRECISION",
+                0,
+            ),
+            (vec![fraction(3, 2, Inexact)], "DECIMAL(5,2)", 0),
+            (
+                vec![fraction(3, 2, Exact), fraction(1, 16, Inexact)],
+                "DECIMAL(20,16)",
+                0,
+            ),
+            (vec![fraction(17, 2, Inexact)], "DECIMAL(20,2)", 0),
+            (vec![fraction(1, 18, Inexact)], "DECIMAL(20,18)", 0),
+            (
+                vec![fraction(1, 1, Exact), fraction(16, 0, Inexact)],
+                "DECIMAL(17,1)",
+                0,
+            ),
+            (vec![fraction(0, 37, Inexact)], "DECIMAL(37,37)", 0),
+            (vec![fraction(1, 37, Inexact)], "DECIMAL(38,37)", 0),
+            (vec![fraction(0, 38, Inexact)], "VARCHAR(128)", 1),
+            (vec![fraction(2, 37, Inexact)], "VARCHAR(128)", 1),
+            (
+                vec![fraction(30, 0, Inexact), fraction(0, 9, Exact)],
+                "VARCHAR(64)",
+                1,
+            ),
+            (vec![text(Date, 10), NULL], "DATE", 0),
+            (vec![text(Timestamp, 19)], "TIMESTAMP", 0),
+            (
+                vec![text(TimestampTz, 20), text(TimestampTz, 25)],
+                "TIMESTAMPTZ",
+                0,
+            ),
+            (vec![text(Date, 10), text(Timestamp, 19)], "VARCHAR(64)", 0),
+            (
+                vec![text(Date, 10), text(Other, 1), text(Date, 10)],
+                "VARCHAR(32)",
+                0,
+            ),
+            (vec![text(Other, 0)], "VARCHAR(32)", 0),
+            (vec![text(Other, 16)], "VARCHAR(32)", 0),
+            (vec![text(Other, 17)], "VARCHAR(64)", 0),
+            (vec![text(Other, 32), text(Other, 3)], "VARCHAR(64)", 0),
+            (vec![text(Other, 16_384)], "VARCHAR(32768)", 0),
+            (vec![text(Other, 16_385)], "VARCHAR(65535)", 0),
+            (vec![text(Other, 65_535)], "VARCHAR(65535)", 0),
+            (vec![text(Other, 65_536)], "VARCHAR(65535)", 1),
+            (vec![nested], "SUPER", 0),
+            (vec![nested, NULL], "SUPER", 0),
+            (vec![nested, text(Other, 3)], "SUPER", 1),
+            (vec![yes, integer("1")], "SUPER", 1),
+            (vec![text(Date, 10), integer("1")], "SUPER", 1),
+        ] {
+            let chosen = choose(&facts(vec![seen("k", &observations)])).expect("a schema");
+            let column = &chosen.schema.columns[0];
+            assert_eq!(column.target.to_string(), expected, "{observations:?}");
+            assert_eq!(
+                chosen.notes.len(),
+                notes,
+                "{observations:?} {:?}",
+                chosen.notes
+            );
+            assert_eq!(column.nullability, Nullability::Nullable);
+        }
+    }
+
+    #[test]
+    fn nested_columns_have_room_for_the_longest_value() {
+        let nested = |bytes| other(Observed::Nested, bytes);
+        let mixed = [text(TextForm::Other, 70_000), integer("1")];
+        for (observations, staged) in [
+            (vec![nested(65_535)], ColumnType::Varchar(65_535)),
+            (vec![nested(2), nested(65_536)], ColumnType::Varbyte(65_536)),
+            (mixed.to_vec(), ColumnType::Varbyte(70_002)),
+        ] {
+            let chosen = choose(&facts(vec![seen("k", &observations)])).expect("a schema");
+            assert_eq!(chosen.schema.columns[0].staged, staged);
+        }
+    }
+
+    #[test]
+    fn columns_stand_in_the_order_of_keys_without_those_always_null() {
+        let one = [integer("1")];
+        let chosen = choose(&facts(vec![
+            seen("b", &one),
+            seen("oid", &[NULL]),
+            seen("a", &[NULL, one[0]]),
+        ]));
+        let chosen = chosen.expect("a schema");
+        let names: Vec<_> = chosen
+            .schema
+            .columns
+            .iter()
+            .map(|c| c.name.as_str())
+            .collect();
+        assert_eq!(names, ["b", "a"]);
+        let notes: Vec<_> = chosen.notes.iter().map(Note::to_string).collect();
+        assert_eq!(notes, ["key \"oid\" is null in every record: left out"]);
+    }
+
+    #[test]
+    fn keys_that_name_no_column_are_errors() {
+        let long = "é".repeat(64);
+        for (name, expected) in [
+            ("", "a key is empty: it cannot name a column"),
+            (
+                &long,
+                "a key has 128 bytes, a column's name has at most 127",
+            ),
+            (
+                "a\u{0}b",
+                "key \"a\\0b\" contains a control character: it cannot name a column",
+            ),
+            (
+                "\u{85}",
+                "key \"\\u{85}\" contains a control character: it cannot name a column",
+            ),
+            ("ctid", "key \"ctid\" is the name of a system column"),
+            ("oid", "key \"oid\" is the name of a system column"),
+        ] {
+            let error = choose(&facts(vec![seen(name, &[integer("1")])])).expect_err(name);
+            assert_eq!(error.to_string(), expected);
+        }
+        for name in [
+            "#temporary",
+            "select",
+            "a b",
+            "é",
+            "\"",
+            &"x".repeat(127),
+            "oids",
+        ] {
+            assert!(
+                choose(&facts(vec![seen(name, &[integer("1")])])).is_ok(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_table_has_some_columns_and_not_too_many() {
+        let columns = |count: usize| {
+            let keys = (0..count).map(|n| seen(&format!("k{n}"), &[integer("1")]));
+            choose(&facts(keys.collect()))
+        };
+        let limit = MAX_COLUMNS;
+        assert_eq!(columns(0), Err(ChooseError::NoColumns));
+        assert_eq!(
+            columns(1_600).map(|chosen| chosen.schema.columns.len()),
+            Ok(1_600)
+        );
+        assert_eq!(columns(1_601), Err(ChooseError::TooManyColumns { limit }));
+        let null = choose(&facts(vec![seen("k", &[NULL])]));
+        assert_eq!(null, Err(ChooseError::NoColumns));
+    }
+
+    #[test]
+    fn merging_keeps_no_more_keys_than_it_may() {
+        let part = |from: usize| {
+            let keys = (from..from + MAX_KEYS).map(|n| seen(&format!("k{n}"), &[NULL]));
+            facts(keys.collect())
+        };
+        let mut merged = part(0);
+        merged.merge(part(0));
+        assert_eq!(merged.untracked, Untracked::default());
+        merged.merge(part(1));
+        assert_eq!(
+            (merged.keys.len(), merged.untracked.excess),
+            (MAX_KEYS, true)
+        );
+        assert_eq!(merged.keys[1].nulls, 3);
+    }
+
+    #[test]
+    fn names_are_shown_without_what_a_terminal_acts_on() {
+        for (name, shown) in [
+            ("it's", "\"it's\""),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("\u{1b}[0m\n", "\"\\u{1b}[0m\\n\""),
+            ("é😀", "\"é😀\""),
+        ] {
+            assert_eq!(show(name), shown);
+        }
+        assert_eq!(show(&"x".repeat(65)), format!("\"{}…\"", "x".repeat(64)));
+    }
+}

@@ -145,7 +145,7 @@ impl Columns {
                 scale,
             } => append(values, row, decimal(number, *precision, *scale)),
             Builder::Varchar { values, bytes } | Builder::Char { values, bytes } => {
-                bounded(values, row, number.text, *bytes)
+                bounded(values, row, number.text(), *bytes)
             }
             Builder::Varbyte(_) => Err(Refusal::Undeclared),
             _ => Err(Refusal::Mismatch(Found::Number)),

@@ -21,7 +21,7 @@ const POWERS: [f64; 23] = [
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number<'a> {
     /// As written
-    pub(super) text: &'a str,
+    written: &'a [u8],
     pub(super) spelling: Spelling,
     negative: bool,
     /// The first 19 significant digits
@@ -73,9 +73,8 @@ pub(super) fn lex(bytes: &[u8], start: usize) -> Result<(Number<'_>, usize), Bro
         spelling = Spelling::Exponent;
         exponent += lexer.exponent()?;
     }
-    let text = std::str::from_utf8(&bytes[start..lexer.at]).expect("a number is ASCII");
     let number = Number {
-        text,
+        written: &bytes[start..lexer.at],
         spelling,
         negative,
         head: lexer.head,
@@ -139,7 +138,12 @@ impl Lexer<'_> {
     }
 }
 
-impl Number<'_> {
+impl<'a> Number<'a> {
+    /// As it is written.
+    pub(super) fn text(&self) -> &'a str {
+        std::str::from_utf8(self.written).expect("a number is ASCII")
+    }
+
     /// The integer it is, however it is written (`1e2`, `1.0`); `None` if it has a fraction or does
     /// not fit.
     #[inline]
@@ -188,14 +192,14 @@ impl Number<'_> {
 
     #[cold]
     fn slow_double(&self) -> Option<f64> {
-        let value: f64 = self.text.parse().ok()?;
+        let value: f64 = self.text().parse().ok()?;
         let mut buffer = zmij::Buffer::new();
         (value.is_finite() && self.is_spelled(buffer.format_finite(value))).then_some(value)
     }
 
     /// The 32-bit float whose shortest decimal is this number.
     pub(super) fn float(&self) -> Option<f32> {
-        let value: f32 = self.text.parse().ok()?;
+        let value: f32 = self.text().parse().ok()?;
         let mut buffer = zmij::Buffer::new();
         (value.is_finite() && self.is_spelled(buffer.format_finite(value))).then_some(value)
     }
@@ -313,14 +317,14 @@ impl Number<'_> {
     }
 
     fn mantissa_text(&self) -> &str {
-        let end = self.text.find(['e', 'E']).unwrap_or(self.text.len());
-        &self.text[..end]
+        let text = self.text();
+        text.find(['e', 'E']).map_or(text, |end| &text[..end])
     }
 }
 
 fn trailing_zeros(mut value: u64) -> u32 {
     let mut zeros = 0;
-    while value % 10 == 0 && value != 0 {
+    while value != 0 && value.is_multiple_of(10) {
         value /= 10;
         zeros += 1;
     }

@@ -6,7 +6,8 @@ mod facts;
 mod places;
 mod rfc8259;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, TimestampMicrosecondArray};
+use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
 
 use super::*;
@@ -69,6 +70,17 @@ pub(super) fn check(decoded: &Decoded, schema: &Schema) {
 
 /// A value as text; `None` for NULL.
 pub(super) fn cell(array: &ArrayRef, row: usize) -> Option<String> {
+    if let DataType::Timestamp(_, Some(_)) = array.data_type() {
+        // The name of a zone needs a database of them to be printed, its offset does not
+        let instants = array.as_any().downcast_ref::<TimestampMicrosecondArray>();
+        let instants = instants
+            .expect("microseconds")
+            .clone()
+            .with_timezone("+00:00");
+        return instants
+            .is_valid(row)
+            .then(|| array_value_to_string(&instants, row).expect("a printable type"));
+    }
     (!array.is_null(row)).then(|| array_value_to_string(array, row).expect("a printable type"))
 }
 

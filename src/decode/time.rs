@@ -158,5 +158,5 @@ fn offset(text: &[u8]) -> Option<i64> {
 #[inline]
 fn two(text: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then_some(tens * 10 + ones)
+    (tens <= 9 && ones <= 9).then(|| tens * 10 + ones)
 }

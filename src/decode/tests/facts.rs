@@ -1,1 +1,196 @@
-//! To come.
+//! Inference as a whole: facts of parts are the facts of all, and the schema they give takes all.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+
+use super::*;
+use crate::facts::{Facts, TextForm, choose};
+
+#[test]
+fn facts_tell_what_was_seen() {
+    let decoded = infer(
+        "{\"a\":1,\"B\":\"x\",\"c\":null}\n{\"b\":\"\\u00e9\",\"a\":-12.50,\"n\":[1,{}]}\n\
+         {\"a\":12345678901234567890,\"c\":true}{\"t\":\"2026-01-02\"}",
+    );
+    let facts = &decoded.facts.keys;
+    let names: Vec<_> = facts.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c", "n", "t"]);
+    let numbers = facts[0].numbers;
+    assert_eq!(
+        (numbers.integers, numbers.fractions, numbers.beyond_64_bits),
+        (2, 1, 1)
+    );
+    assert_eq!(
+        (numbers.integer_digits, numbers.scale, numbers.longest),
+        (20, 1, 20)
+    );
+    assert_eq!(numbers.inexact_doubles, 1);
+    assert_eq!(
+        (
+            facts[1].texts.count,
+            facts[1].texts.longest,
+            facts[1].longest_json
+        ),
+        (2, 2, 8)
+    );
+    assert_eq!((facts[2].nulls, facts[2].booleans), (1, 1));
+    assert_eq!((facts[3].nested, facts[3].longest_json), (1, 6));
+    assert_eq!(facts[4].texts.form, TextForm::Date);
+    assert_eq!(decoded.rows, 4);
+}
+
+#[test]
+fn keys_without_a_column_are_facts_or_rejects() {
+    let columns = schema(&[("a", ColumnType::BigInt)]);
+    let bytes = "{\"a\":1,\"b\":2}\n{\"a\":3}\n";
+    assert_eq!(lines(bytes, &columns).rows, 1);
+    let decoded = decode(
+        &chunk(Framing::Lines, bytes),
+        &columns,
+        UnknownKeys::Collect,
+    );
+    let decoded = decoded.expect("whole lines");
+    check(&decoded, &columns);
+    assert_eq!(
+        cells(&decoded, 0),
+        ["1", "3"].map(|text| Some(text.to_owned()))
+    );
+    let names: Vec<_> = decoded
+        .facts
+        .keys
+        .iter()
+        .map(|key| key.name.as_str())
+        .collect();
+    assert_eq!(names, ["b"]);
+}
+
+#[test]
+fn hostile_keys_do_not_fill_the_memory() {
+    let lines: String = (0..5_000).map(|n| format!("{{\"k{n}\":1}}\n")).collect();
+    let decoded = infer(&lines);
+    assert_eq!(decoded.facts.keys.len(), crate::facts::MAX_KEYS);
+    assert!(decoded.facts.untracked.excess);
+    assert!(choose(&decoded.facts).is_err());
+    let long = "k".repeat(1_000_000);
+    let decoded = infer(format!(
+        "{{\"{long}\":1}}\n{{\"a\":1,\"{long}\":[\"{long}\"]}}"
+    ));
+    assert_eq!(decoded.facts.untracked.longest_name, Some(1_000_000));
+    assert_eq!(decoded.facts.keys.len(), 1);
+    let rejected = infer(format!("{{\"{long}\":1,\"a\":1,\"a\":1}}\n"));
+    assert_eq!(rejected.facts, Facts::default());
+}
+
+/// Values of every kind, the odd ones more often than in life.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|value| value.to_string()),
+        any::<i64>().prop_map(|value| value.to_string()),
+        (-1_000_000..1_000_000_i32, 0..9_u32).prop_map(|(value, e)| format!("{value}e-{e}")),
+        any::<f64>()
+            .prop_filter("JSON", |value| value.is_finite())
+            .prop_map(|value| format!("{value:e}")),
+        "-?[1-9][0-9]{0,45}(\\.[0-9]{1,12})?",
+        "\"[a-zé\\\\n]{0,40}\"".prop_map(|text| text.replace('\\', "\\\\")),
+        (1..=9_999, 1..=12, 1..=28).prop_map(|(y, m, d)| format!("\"{y:04}-{m:02}-{d:02}\"")),
+        (
+            2_000..=2_030,
+            0..=23,
+            "(|Z|\\+02:00|\\.[0-9]{1,6}|\\.[0-9]{3}Z)"
+        )
+            .prop_map(|(y, h, z)| format!("\"{y}-02-03T{h:02}:00:01{z}\"")),
+        prop::collection::vec(0..9_u8, 0..5).prop_map(|list| format!("{list:?}")),
+        "[a-c]".prop_map(|key| format!("{{\"{key}\": {{\"{key}\": []}}}}")),
+    ]
+}
+
+/// Records with keys that mostly keep to one kind of value each.
+fn records() -> impl Strategy<Value = Vec<String>> {
+    let pools = prop::collection::vec(prop::collection::vec(value(), 1..4), 1..6);
+    pools.prop_flat_map(|pools| {
+        let member = (0..pools.len(), any::<Index>(), any::<bool>());
+        let record = prop::collection::vec(member, 0..6).prop_map(move |members| {
+            let mut seen = Vec::new();
+            let mut record = Vec::new();
+            for (key, choice, upper) in members {
+                if !seen.contains(&key) {
+                    seen.push(key);
+                    let name = if upper {
+                        format!("K{key}")
+                    } else {
+                        format!("k{key}")
+                    };
+                    record.push(format!("\"{name}\":{}", choice.get(&pools[key])));
+                }
+            }
+            format!("{{{}}}\n", record.join(","))
+        });
+        prop::collection::vec(record, 0..30)
+    })
+}
+
+fn sorted(mut facts: Facts) -> Facts {
+    facts.keys.sort_by(|left, right| left.name.cmp(&right.name));
+    facts
+}
+
+proptest! {
+    #[test]
+    fn facts_of_parts_are_the_facts_of_all(
+        records in records(),
+        cuts in prop::collection::vec(any::<Index>(), 0..5),
+        order in subsequence((0..6).collect::<Vec<usize>>(), 6).prop_shuffle(),
+    ) {
+        let whole = infer(records.concat()).facts;
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(records.len() + 1)).collect();
+        cuts.extend([0, records.len()]);
+        cuts.sort_unstable();
+        let parts: Vec<Facts> =
+            cuts.windows(2).map(|cut| infer(records[cut[0]..cut[1]].concat()).facts).collect();
+        let mut merged = Facts::default();
+        for part in parts.clone() {
+            merged.merge(part);
+        }
+        prop_assert_eq!(&merged, &whole);
+        let mut shuffled = Facts::default();
+        for place in order.into_iter().filter(|place| *place < parts.len()) {
+            shuffled.merge(parts[place].clone());
+        }
+        prop_assert_eq!(sorted(shuffled), sorted(whole));
+    }
+
+    /// The schema chosen from all records rejects none of them, except for numbers in SUPER.
+    #[test]
+    fn the_chosen_schema_takes_every_record(records in records()) {
+        let inferred = infer(records.concat());
+        prop_assert_eq!(reasons(&inferred), Vec::<String>::new());
+        if let Ok(chosen) = choose(&inferred.facts) {
+            let chunk = chunk(Framing::Lines, records.concat());
+            let decoded = decode(&chunk, &chosen.schema, UnknownKeys::Collect).expect("whole lines");
+            check(&decoded, &chosen.schema);
+            for reject in &decoded.rejects {
+                let number = matches!(&reject.reason, Reason::Nested { flaw: NestedFlaw::Number, .. });
+                prop_assert!(number, "{} {:?}", reject.reason, chosen.schema);
+            }
+            prop_assert_eq!(outgrown(&chosen.schema, &decoded.facts), vec![]);
+        }
+    }
+
+    /// The rows of the parts of a chunk are the rows of the chunk.
+    #[test]
+    fn columns_do_not_depend_on_the_cuts(records in records(), cut in any::<Index>()) {
+        let inferred = infer(records.concat());
+        let Ok(chosen) = choose(&inferred.facts) else { return Ok(()) };
+        let cut = cut.index(records.len() + 1);
+        let read = |records: &[String]| {
+            decode(&chunk(Framing::Lines, records.concat()), &chosen.schema, UnknownKeys::Collect)
+                .expect("whole lines")
+        };
+        let (all, head, tail) = (read(&records), read(&records[..cut]), read(&records[cut..]));
+        for column in 0..chosen.schema.columns.len() {
+            let parts = [cells(&head, column), cells(&tail, column)].concat();
+            prop_assert_eq!(parts, cells(&all, column));
+        }
+    }
+}
