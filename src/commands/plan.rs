@@ -113,8 +113,16 @@ fn seen(key: &KeyFacts) -> String {
     let kinds = [
         (key.booleans, "boolean", String::new()),
         (numbers, "number", String::new()),
-        (key.texts.count, "text", format!(" (longest {} bytes)", key.texts.longest)),
-        (key.nested, "nested value", format!(" (longest {} bytes)", key.longest_json)),
+        (
+            key.texts.count,
+            "text",
+            format!(" (longest {} bytes)", key.texts.longest),
+        ),
+        (
+            key.nested,
+            "nested value",
+            format!(" (longest {} bytes)", key.longest_json),
+        ),
         (key.nulls, "null", String::new()),
     ];
     let seen = kinds.into_iter().filter(|(number, ..)| *number > 0);

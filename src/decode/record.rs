@@ -86,7 +86,9 @@ impl<'s> Records<'s> {
     pub(super) fn finish(self) -> (Vec<ArrayRef>, u64, Vec<bool>, Facts) {
         let (arrays, rows) = self.columns.finish();
         let seen = self.seen_null.iter().zip(&arrays);
-        let seen = seen.map(|(null, array)| *null || array.null_count() < array.len()).collect();
+        let seen = seen
+            .map(|(null, array)| *null || array.null_count() < array.len())
+            .collect();
         (arrays, rows, seen, self.facts)
     }
 

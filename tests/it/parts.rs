@@ -32,7 +32,14 @@ fn duckdb_reads_from_the_parts_what_stood_in_the_records() {
     let staged = run(stagecopy()
         .arg("export")
         .arg(&file)
-        .args(["--table", "t", "--stage", &format!("file://{}", stage.display()), "--output", "json"])
+        .args([
+            "--table",
+            "t",
+            "--stage",
+            &format!("file://{}", stage.display()),
+            "--output",
+            "json",
+        ])
         .args(["--chunk-size", "128KiB", "--part-size", "64KiB"]))
     .expect(0)
     .json();
@@ -55,19 +62,39 @@ fn duckdb_reads_from_the_parts_what_stood_in_the_records() {
 #[test]
 fn parts_do_not_depend_on_the_number_of_threads() {
     let folder = Folder::new();
-    let records: String = (0..20_000).map(|i| format!("{{\"id\":{i},\"text\":\"{}\"}}\n", noise(i))).collect();
+    let records: String = (0..20_000)
+        .map(|i| format!("{{\"id\":{i},\"text\":\"{}\"}}\n", noise(i)))
+        .collect();
     let file = folder.file("a.json", records);
     let keys = |threads: &str| -> Vec<String> {
         let stage = folder.path().join(threads);
         run(stagecopy()
             .arg("export")
             .arg(&file)
-            .args(["--table", "t", "--stage", &format!("file://{}", stage.display())])
-            .args(["--threads", threads, "--chunk-size", "64KiB", "--part-size", "64KiB"]))
+            .args([
+                "--table",
+                "t",
+                "--stage",
+                &format!("file://{}", stage.display()),
+            ])
+            .args([
+                "--threads",
+                threads,
+                "--chunk-size",
+                "64KiB",
+                "--part-size",
+                "64KiB",
+            ]))
         .expect(0);
         let mut names: Vec<String> = std::fs::read_dir(stage.join("shared"))
             .expect("parts")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
             .collect();
         names.sort();
         names

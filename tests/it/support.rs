@@ -66,7 +66,13 @@ impl Run {
 
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -84,9 +90,21 @@ impl Run {
 
     #[track_caller]
     pub(crate) fn hints(&self) {
-        let errors = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
-        let hints = self.stderr.lines().filter(|line| line.starts_with("hint:")).count();
-        assert!(errors == 1 && hints == 1, "one error and one hint, not\n{}", self.stderr);
+        let errors = self
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error:"))
+            .count();
+        let hints = self
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("hint:"))
+            .count();
+        assert!(
+            errors == 1 && hints == 1,
+            "one error and one hint, not\n{}",
+            self.stderr
+        );
     }
 }
 
@@ -99,7 +117,10 @@ pub(crate) fn stagecopy() -> Command {
 /// `export INPUT… --table TABLE --output json`.
 pub(crate) fn export(table: &str, inputs: &[&Path]) -> Command {
     let mut command = stagecopy();
-    command.arg("export").args(inputs).args(["--table", table, "--output", "json"]);
+    command
+        .arg("export")
+        .args(inputs)
+        .args(["--table", table, "--output", "json"]);
     command.stdin(Stdio::null());
     command
 }
@@ -115,17 +136,30 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    child.stdin.take().expect("a pipe").write_all(input).expect("the program reads");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input)
+        .expect("the program reads");
     Run::of(child.wait_with_output().expect("the program ends"))
 }
 
 pub(crate) fn start(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
 }
 
 fn psql() -> Command {
     let private = Path::new(&variable("LOCAL_REDSHIFT_POSTGRES_BIN")).join("psql");
-    let mut command = Command::new(if private.exists() { private.as_os_str() } else { OsStr::new("psql") });
+    let mut command = Command::new(if private.exists() {
+        private.as_os_str()
+    } else {
+        OsStr::new("psql")
+    });
     command.args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
     command
 }
@@ -133,21 +167,38 @@ fn psql() -> Command {
 /// Statements through the local Redshift; the rows as text, columns separated by `|`.
 #[track_caller]
 pub(crate) fn sql(statements: &str) -> String {
-    let run = Run::of(psql().args(["-q", "-c", statements]).output().expect("psql starts")).expect(0);
+    let run = Run::of(
+        psql()
+            .args(["-q", "-c", statements])
+            .output()
+            .expect("psql starts"),
+    )
+    .expect(0);
     run.stdout.trim_end().to_owned()
 }
 
 /// Statements to the PostgreSQL behind, as its superuser: what a test does that a client cannot.
 #[track_caller]
 pub(crate) fn sql_behind(statements: &str) -> String {
-    let run = Run::of(behind().args(["-q", "-c", statements]).output().expect("psql starts")).expect(0);
+    let run = Run::of(
+        behind()
+            .args(["-q", "-c", statements])
+            .output()
+            .expect("psql starts"),
+    )
+    .expect(0);
     run.stdout.trim_end().to_owned()
 }
 
 fn behind() -> Command {
     let mut command = psql();
     command
-        .args(["-h", "127.0.0.1", "-p", &variable("LOCAL_REDSHIFT_POSTGRES_PORT")])
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &variable("LOCAL_REDSHIFT_POSTGRES_PORT"),
+        ])
         .args(["-U", "redshift_admin", "-d", &variable("PGDATABASE")])
         .env("PGSSLMODE", "disable")
         .env_remove("PGPASSWORD");
@@ -160,7 +211,11 @@ pub(crate) struct WriteLock(Child);
 
 impl WriteLock {
     pub(crate) fn on(table: &str) -> Self {
-        let mut child = behind().stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("psql starts");
+        let mut child = behind()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("psql starts");
         let input = child.stdin.as_mut().expect("a pipe");
         writeln!(input, "BEGIN; LOCK TABLE {table} IN SHARE MODE;").expect("psql reads");
         until("the lock is held", || {
@@ -194,7 +249,10 @@ impl Drop for WriteLock {
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "waited in vain until {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -216,7 +274,11 @@ pub(crate) fn copies(stage: &str) -> Vec<serde_json::Value> {
     let log = std::fs::read_to_string(variable("LOCAL_REDSHIFT_COPY_LOG")).unwrap_or_default();
     log.lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"))
-        .filter(|copy| copy["statement"].as_str().is_some_and(|text| text.contains(stage)))
+        .filter(|copy| {
+            copy["statement"]
+                .as_str()
+                .is_some_and(|text| text.contains(stage))
+        })
         .collect()
 }
 
@@ -236,5 +298,10 @@ pub(crate) fn objects(stage: &str) -> Vec<String> {
         .args(["-c", script, stage])
         .output()
         .expect("Python starts");
-    Run::of(output).expect(0).stdout.lines().map(str::to_owned).collect()
+    Run::of(output)
+        .expect(0)
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
