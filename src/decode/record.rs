@@ -32,10 +32,6 @@ impl From<Broken> for Stop {
     }
 }
 
-fn is_unknown_key(doom: &Doom) -> bool {
-    matches!(doom.reason, Reason::UnknownKey { .. })
-}
-
 /// Records of a chunk as they come.
 pub(super) struct Records<'s> {
     schema: &'s Schema,
@@ -226,11 +222,6 @@ impl<'s> Records<'s> {
         scanner.skip_space();
         let slot = match slot {
             Ok(slot) => slot,
-            // nothing is lost with a null that no column takes
-            Err(Some(doom)) if scanner.peek() == b'n' && is_unknown_key(&doom) => {
-                scanner.word(b"null")?;
-                return Ok(last);
-            }
             Err(Some(doom)) => {
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
                 return Err(Stop::Doomed(doom));
@@ -251,6 +242,9 @@ impl<'s> Records<'s> {
         }
         match self.keys.belongs(slot) {
             Belongs::Column(column) => self.store(scanner, slot, column)?,
+            Belongs::Nowhere if self.unknown == UnknownKeys::Reject => {
+                self.pass_over(scanner, at)?
+            }
             Belongs::Nowhere => self.observe(scanner, slot)?,
         }
         Ok(slot)
@@ -272,12 +266,13 @@ impl<'s> Records<'s> {
                 return Ok(Err(Some(Doom { at, reason })));
             }
         };
+        let is_full = self.keys.count() > self.schema.columns.len() + MAX_KEYS;
+        let is_untrackable = text.len() > MAX_IDENTIFIER_BYTES || is_full;
         let slot = match self.keys.find(text) {
             Some(slot) => slot,
-            None if self.unknown == UnknownKeys::Reject => {
-                let reason = Reason::UnknownKey {
-                    key: shortened(text),
-                };
+            None if self.unknown == UnknownKeys::Reject && is_untrackable => {
+                let key = shortened(text);
+                let reason = Reason::UnknownKey { key };
                 return Ok(Err(Some(Doom { at, reason })));
             }
             None if text.len() > MAX_IDENTIFIER_BYTES => {
@@ -285,7 +280,7 @@ impl<'s> Records<'s> {
                 self.untracked.longest_name = longest;
                 return Ok(Err(None));
             }
-            None if self.keys.count() > self.schema.columns.len() + MAX_KEYS => {
+            None if is_full => {
                 self.untracked.excess = true;
                 return Ok(Err(None));
             }
@@ -299,16 +294,22 @@ impl<'s> Records<'s> {
         Ok(Ok(slot))
     }
 
+    /// The value of a key that no column has: with a null nothing is lost.
+    #[cold]
+    fn pass_over(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
+        if scanner.peek() == b'n' {
+            return Ok(scanner.word(b"null")?);
+        }
+        let key = written(scanner, key_at).unwrap_or_default();
+        nested::value(scanner, &mut self.work, Check::Grammar)?;
+        let reason = Reason::UnknownKey { key };
+        Err(Stop::Doomed(Doom { at: key_at, reason }))
+    }
+
     /// Why a record may not have the key at `at` after the one at `first`.
     #[cold]
     fn repeated(&self, scanner: &Scanner<'_>, slot: Slot, first: usize, at: usize) -> Reason {
-        let written = |start: usize| {
-            let mut scanner = Scanner::new(&scanner.piece()[start..]);
-            let span = scanner.string().ok()?;
-            let mut scratch = String::new();
-            resolve(&scanner, span, &mut scratch).ok().map(shortened)
-        };
-        let (first, key) = (written(first), written(at));
+        let (first, key) = (written(scanner, first), written(scanner, at));
         match (first, key) {
             (Some(first), Some(key)) if first != key => Reason::FoldedKey { key, first },
             _ => Reason::DuplicateKey {
@@ -497,6 +498,15 @@ impl<'s> Records<'s> {
             Err(bad) => Err(self.bad_text(slot, bad)),
         }
     }
+}
+
+/// The key that stands at `at`, as it is to be shown.
+#[cold]
+fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
+    let mut scanner = Scanner::new(&scanner.piece()[at..]);
+    let span = scanner.string().ok()?;
+    let mut scratch = String::new();
+    resolve(&scanner, span, &mut scratch).ok().map(shortened)
 }
 
 #[cold]

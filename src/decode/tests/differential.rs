@@ -103,8 +103,10 @@ fn expected(bytes: &[u8]) -> Option<Vec<Option<String>>> {
             .position(|known| known.eq_ignore_ascii_case(name));
         let scalar = !raw.get().starts_with(['{', '[']);
         all &= held(raw)? || scalar && !raw.get().starts_with('"');
-        let Some(column) = column.filter(|column| seen.insert(*column)) else {
-            all = false;
+        all &= seen.insert(name.to_ascii_lowercase());
+        let Some(column) = column else {
+            // only a null may stand where no column is
+            all &= raw.get() == "null" && name.len() <= 127 && !name.contains('\0');
             continue;
         };
         row[column] = match raw.get() {
