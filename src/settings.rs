@@ -18,10 +18,13 @@ use crate::source::Input;
 use crate::sql::TableName;
 use crate::store::PlainHttp;
 
-pub mod file;
-pub mod resolve;
 pub mod table;
 pub mod value;
+pub mod names;
+pub mod aws;
+pub mod file;
+mod reader;
+pub mod resolve;
 
 /// A command with everything it needs.
 #[derive(Debug)]

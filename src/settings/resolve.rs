@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::SettingsFile;
+use super::reader::Reader;
 use super::table::{CommandName, SETTINGS, Secrecy, ValueKind, setting};
 use super::value::{self, Invalid, Read};
 use super::*;
@@ -148,109 +148,6 @@ fn shown(values: &Values) -> Vec<ShownSetting> {
     shown
 }
 
-/// Reads values one by one and keeps what is wrong with them.
-struct Reader<'a> {
-    values: &'a Values,
-    problems: Vec<Problem>,
-    warnings: Vec<String>,
-}
-
-impl Reader<'_> {
-    /// The setting as the user gave it.
-    fn subject(&self, name: &str) -> String {
-        match self.values.get(name).map(|given| &given.origin) {
-            Some(Origin::Variable(variable)) => (*variable).to_owned(),
-            Some(Origin::File(path)) => format!("{name} in {}", path.display()),
-            _ => match setting(name).kind {
-                ValueKind::Positional(placeholder) => placeholder.to_owned(),
-                _ => format!("--{name}"),
-            },
-        }
-    }
-
-    fn refuse(&mut self, name: &str, invalid: Invalid) {
-        self.problems.push(Problem {
-            subject: Some(self.subject(name)),
-            message: invalid.reason,
-            hint: invalid.hint,
-        });
-    }
-
-    fn is_set(&self, name: &str) -> bool {
-        self.values
-            .get(name)
-            .is_some_and(|given| given.origin != Origin::Default)
-    }
-
-    /// The one text of a setting, as the system gave it.
-    fn raw(&mut self, name: &str) -> Option<OsString> {
-        let texts = &self.values.get(name)?.texts;
-        if texts.len() > 1 {
-            self.refuse(name, Invalid::because("is given more than once"));
-            return None;
-        }
-        texts.first().cloned()
-    }
-
-    fn parse<T>(&mut self, name: &str, text: &OsStr, parse: fn(&str) -> Read<T>) -> Option<T> {
-        let result = match text.to_str() {
-            Some(text) => parse(text),
-            None => Err(Invalid::because("is not UTF-8")),
-        };
-        match result {
-            Ok(value) => Some(value),
-            Err(invalid) => {
-                self.refuse(name, invalid);
-                None
-            }
-        }
-    }
-
-    /// A setting that may be absent. `None` as well if it is wrong, which is then noted.
-    fn optional<T>(&mut self, name: &str, parse: fn(&str) -> Read<T>) -> Option<T> {
-        let text = self.raw(name)?;
-        self.parse(name, &text, parse)
-    }
-
-    /// A setting that must be there, if only by default. `None` after noting what is wrong.
-    fn required<T>(&mut self, name: &str, parse: fn(&str) -> Read<T>) -> Option<T> {
-        if !self.values.contains_key(name) {
-            self.missing(name);
-            return None;
-        }
-        self.optional(name, parse)
-    }
-
-    fn missing(&mut self, name: &str) {
-        let message = match setting(name).variables {
-            [] => "missing".to_owned(),
-            variables => format!("missing (or set {})", variables.join(" or ")),
-        };
-        self.problems
-            .push(Problem::with(self.subject(name), message));
-    }
-
-    fn path(&mut self, name: &str) -> Option<PathBuf> {
-        let text = self.raw(name)?;
-        if text.is_empty() {
-            self.refuse(name, Invalid::because("is empty"));
-            return None;
-        }
-        Some(text.into())
-    }
-
-    fn many<T>(&mut self, name: &str, parse: fn(&str) -> Read<T>) -> Vec<T> {
-        let texts = self
-            .values
-            .get(name)
-            .map_or_else(Vec::new, |given| given.texts.clone());
-        texts
-            .iter()
-            .filter_map(|text| self.parse(name, text, parse))
-            .collect()
-    }
-}
-
 fn terminal(reader: &mut Reader<'_>) -> Option<TerminalSettings> {
     let output = reader.required("output", value::output_format);
     let color = reader.required("color", value::color);
@@ -279,7 +176,7 @@ fn export(reader: &mut Reader<'_>) -> Option<Export> {
         check_standard_input_name(reader, inputs);
     }
     let conversion = conversion(reader);
-    let table = reader.required("table", value::table_name);
+    let table = reader.required("table", names::table_name);
     let destination = destination(reader, s3);
     Some(Export {
         inputs: inputs?,
@@ -292,7 +189,7 @@ fn export(reader: &mut Reader<'_>) -> Option<Export> {
 fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
     let inputs = inputs(reader);
     let conversion = conversion(reader);
-    let table = reader.required("table", value::table_name);
+    let table = reader.required("table", names::table_name);
     let database = match reader.is_set("host") {
         true => database(reader).map(Some),
         false => Some(None),
@@ -306,8 +203,8 @@ fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
 }
 
 fn init(reader: &mut Reader<'_>) -> Option<Init> {
-    let table = reader.required("table", value::table_name);
-    let ledger_schema = reader.optional("ledger-schema", value::identifier);
+    let table = reader.required("table", names::table_name);
+    let ledger_schema = reader.optional("ledger-schema", names::identifier);
     let database = database(reader);
     let writer = writer(reader);
     Some(Init {
@@ -414,9 +311,9 @@ fn or_default<T>(reader: &mut Reader<'_>, name: &str, parse: fn(&str) -> Read<T>
 }
 
 fn destination(reader: &mut Reader<'_>, client: S3Client) -> Option<Destination> {
-    let bucket_owner = reader.optional("bucket-owner", value::account);
-    let kms_key = reader.optional("sse-kms-key-id", value::kms_key);
-    let stage = match reader.required("stage", value::stage_target) {
+    let bucket_owner = reader.optional("bucket-owner", aws::account);
+    let kms_key = reader.optional("sse-kms-key-id", aws::kms_key);
+    let stage = match reader.required("stage", aws::stage_target) {
         Some(StageTarget::Directory(directory)) => return Some(Destination::Directory(directory)),
         Some(StageTarget::S3 { bucket, prefix }) => Some(S3Stage {
             client,
@@ -433,7 +330,7 @@ fn destination(reader: &mut Reader<'_>, client: S3Client) -> Option<Destination>
 fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
     let authorization = authorization(reader);
     let database = database(reader);
-    let ledger_schema = reader.optional("ledger-schema", value::identifier);
+    let ledger_schema = reader.optional("ledger-schema", names::identifier);
     let mode = reader.required("mode", value::mode);
     let on_replaced = reader.required("on-replaced", value::on_replaced);
     let same_content = reader
@@ -468,7 +365,7 @@ fn writer(reader: &mut Reader<'_>) -> Option<PachydermPipeline> {
 }
 
 fn authorization(reader: &mut Reader<'_>) -> Option<CopyAuthorization> {
-    let role = reader.optional("iam-role", value::iam_role);
+    let role = reader.optional("iam-role", aws::iam_role);
     let session_keys = reader.required("session-keys", value::switch)?;
     match (reader.is_set("iam-role"), session_keys) {
         (true, false) => role,
@@ -491,9 +388,9 @@ fn authorization(reader: &mut Reader<'_>) -> Option<CopyAuthorization> {
 }
 
 fn s3_client(reader: &mut Reader<'_>) -> S3Client {
-    let region = reader.optional("region", value::region);
+    let region = reader.optional("region", aws::region);
     let allow_http = reader.required("allow-http", value::switch);
-    let endpoint_url = reader.optional("endpoint-url", value::endpoint);
+    let endpoint_url = reader.optional("endpoint-url", aws::endpoint);
     let is_private = endpoint_url
         .as_deref()
         .is_none_or(store::is_private_transport);

@@ -1,6 +1,7 @@
-//! Reads single values as users spell them: names, addresses, sizes, durations, choices.
+//! Reads single values as users spell them: addresses, sizes, durations, choices, statements.
 //!
-//! Pure. It does not know which setting a value belongs to or where it came from.
+//! Pure. It does not know which setting a value belongs to or where it came from. Names in the
+//! database are read by `names`, and what AWS calls things by `aws`.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -10,12 +11,9 @@ use std::time::Duration;
 use crate::database::TlsMode;
 use crate::encode::Compression;
 use crate::ledger::{OnReplaced, SameContent};
-use crate::sql::TableName;
 
-use super::{
-    ColorChoice, CopyAuthorization, Mode, OutputFormat, ProgressChoice, StageTarget, Threads,
-};
-use crate::schema::{MAX_IDENTIFIER_BYTES, fold};
+use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads};
+use crate::schema::MAX_IDENTIFIER_BYTES;
 
 /// Why a value cannot be used, and what to give instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -385,294 +383,11 @@ pub fn compression(text: &str) -> Read<Compression> {
     }
 }
 
-/// `bucket` and key prefix of `s3://bucket/prefix`; the prefix may be empty.
-pub fn s3_location(text: &str) -> Read<(String, String)> {
-    let Some(rest) = text.strip_prefix("s3://") else {
-        return Err(Invalid::because(format!(
-            "{} is not s3://bucket/…",
-            quote(text)
-        )));
-    };
-    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_allowed =
-        |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.');
-    let is_edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if !(3..=63).contains(&bucket.len())
-        || !bucket.bytes().all(is_allowed)
-        || !is_edge(bucket.bytes().next())
-        || !is_edge(bucket.bytes().next_back())
-    {
-        return Err(
-            Invalid::because(format!("{} is not a bucket name", quote(bucket)))
-                .hint("S3: 3 to 63 lower-case letters, digits, hyphens and dots"),
-        );
-    }
-    if key.chars().any(char::is_control) {
-        return Err(Invalid::because(format!(
-            "{} holds a control character",
-            quote(text)
-        )));
-    }
-    // S3: keys have at most 1024 bytes
-    if key.len() > 1_024 {
-        return Err(Invalid::because(format!(
-            "{} is longer than a key may be",
-            quote(text)
-        )));
-    }
-    Ok((bucket.to_owned(), key.to_owned()))
-}
-
-/// What `--stage` says: `s3://bucket/prefix`, without slashes at the end, or `file://DIR`.
-pub fn stage_target(text: &str) -> Read<StageTarget> {
-    if let Some(directory) = text.strip_prefix("file://") {
-        if directory.is_empty() || directory.contains('\0') {
-            return Err(Invalid::because(format!(
-                "{} names no directory",
-                quote(text)
-            )));
-        }
-        return Ok(StageTarget::Directory(directory.into()));
-    }
-    if !text.starts_with("s3://") {
-        return Err(Invalid::because(format!(
-            "{} is neither s3://bucket/prefix nor file://DIR",
-            quote(text)
-        )));
-    }
-    let (bucket, prefix) = s3_location(text)?;
-    let prefix = prefix.trim_end_matches('/').to_owned();
-    // room for what is put under it: two hashes
-    if prefix.len() > 800 {
-        return Err(Invalid::because(format!(
-            "{} is longer than a prefix may be",
-            quote(text)
-        )));
-    }
-    Ok(StageTarget::S3 { bucket, prefix })
-}
-
 /// Whether `text` begins like a URL.
 pub fn has_scheme(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
     })
-}
-
-/// An account number.
-pub fn account(text: &str) -> Read<String> {
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(text.to_owned());
-    }
-    Err(Invalid::because(format!(
-        "{} is not an account of 12 digits",
-        quote(text)
-    )))
-}
-
-/// A KMS key: its id, ARN or alias.
-pub fn kms_key(text: &str) -> Read<String> {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-');
-    if (1..=2_048).contains(&text.len()) && text.chars().all(is_allowed) {
-        return Ok(text.to_owned());
-    }
-    Err(Invalid::because(format!(
-        "{} is not a key's id, ARN or alias",
-        quote(text)
-    )))
-}
-
-/// A region's name.
-pub fn region(text: &str) -> Read<String> {
-    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=63).contains(&text.len()) && text.chars().all(is_allowed) {
-        return Ok(text.to_owned());
-    }
-    Err(Invalid::because(format!(
-        "{} is not a region like eu-west-1",
-        quote(text)
-    )))
-}
-
-/// An `http://` or `https://` URL.
-pub fn endpoint(text: &str) -> Read<String> {
-    let invalid = || Invalid::because(format!("{} is not an http:// or https:// URL", quote(text)));
-    let (scheme, rest) = text.split_once("://").ok_or_else(invalid)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err(Invalid::because(
-            "has a user part; keys for S3 come from the AWS settings",
-        ));
-    }
-    let is_clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    match scheme {
-        "http" | "https" if !authority.is_empty() && is_clean => Ok(text.to_owned()),
-        _ => Err(invalid()),
-    }
-}
-
-/// What `--iam-role` says (Redshift: COPY authorization). Only what a role's ARN may hold is let
-/// through, since it becomes part of a statement.
-pub fn iam_role(text: &str) -> Read<CopyAuthorization> {
-    if text == "default" {
-        return Ok(CopyAuthorization::DefaultRole);
-    }
-    let mut roles = Vec::new();
-    for role in text.split(',') {
-        if !is_role_arn(role) {
-            return Err(Invalid::because(format!("{} is not a role's ARN", quote(role))).hint(
-                "write default, arn:aws:iam::123456789012:role/name, or several joined by commas without spaces",
-            ));
-        }
-        roles.push(role.to_owned());
-    }
-    Ok(CopyAuthorization::Roles(roles))
-}
-
-/// `arn:aws…:iam::<12 digits>:role/<path and name>`. IAM lets names hold commas, which COPY takes as
-/// the chain's separator: such roles cannot be named.
-fn is_role_arn(text: &str) -> bool {
-    let fields: Vec<&str> = text.splitn(6, ':').collect();
-    let [arn, partition, service, region, account_id, resource] = fields.as_slice() else {
-        return false;
-    };
-    let is_allowed =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '.' | '@' | '_' | '-' | '/');
-    let name = resource.strip_prefix("role/").unwrap_or_default();
-    *arn == "arn"
-        && (*partition == "aws" || partition.starts_with("aws-"))
-        && partition
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c == '-')
-        && *service == "iam"
-        && region.is_empty()
-        && account(account_id).is_ok()
-        && !name.is_empty()
-        && !name.ends_with('/')
-        && name.len() <= 576
-        && name.chars().all(is_allowed)
-}
-
-/// A table: `table` (then in `public`, never the search path) or `schema.table`.
-pub fn table_name(text: &str) -> Read<TableName> {
-    let mut parts = name_parts(text)?;
-    match (parts.pop(), parts.pop(), parts.pop()) {
-        (Some(table), None, None) => Ok(TableName {
-            schema: "public".to_owned(),
-            table,
-        }),
-        (Some(table), Some(schema), None) => Ok(TableName { schema, table }),
-        _ => Err(Invalid::because(format!("{} names a database as well", quote(text))).hint(
-            "give schema.table; a load cannot span databases, so the database is the one of --database",
-        )),
-    }
-}
-
-/// A single name: a schema.
-pub fn identifier(text: &str) -> Read<String> {
-    match name_parts(text)?.as_slice() {
-        [name] => Ok(name.clone()),
-        _ => Err(Invalid::because(format!(
-            "{} is not a single name",
-            quote(text)
-        ))),
-    }
-}
-
-/// The folded parts of a name with dots; a part may stand in double quotes, `""` being one quote
-/// (Redshift: names and identifiers).
-fn name_parts(text: &str) -> Read<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    loop {
-        let (part, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_part(text, quoted)?,
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                let (part, after) = rest.split_at(end);
-                check_bare_part(text, part)?;
-                (part.to_owned(), after)
-            }
-        };
-        parts.push(checked_part(text, &part)?);
-        match after.strip_prefix('.') {
-            Some(next) => rest = next,
-            None if after.is_empty() => return Ok(parts),
-            None => {
-                return Err(Invalid::because(format!(
-                    "{} goes on after a closing quote",
-                    quote(text)
-                )));
-            }
-        }
-    }
-}
-
-/// What stands in quotes, and what follows the closing one.
-fn quoted_part<'a>(text: &str, quoted: &'a str) -> Read<(String, &'a str)> {
-    let mut part = String::new();
-    let mut rest = quoted;
-    loop {
-        let Some((before, after)) = rest.split_once('"') else {
-            return Err(Invalid::because(format!(
-                "{} has no closing quote",
-                quote(text)
-            )));
-        };
-        part.push_str(before);
-        match after.strip_prefix('"') {
-            Some(next) => {
-                part.push('"');
-                rest = next;
-            }
-            None => return Ok((part, after)),
-        }
-    }
-}
-
-fn check_bare_part(text: &str, part: &str) -> Read<()> {
-    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
-    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || c == '$';
-    if part.is_empty() {
-        return Err(Invalid::because(format!(
-            "{} has an empty part",
-            quote(text)
-        )));
-    }
-    if !part.starts_with(starts) || !part.chars().all(goes_on) {
-        return Err(Invalid::because(format!("{} is not a name", quote(part)))
-            .hint("a name with other characters than letters, digits, _ and $ stands in double quotes"));
-    }
-    Ok(())
-}
-
-fn checked_part(text: &str, part: &str) -> Read<String> {
-    if part.is_empty() {
-        return Err(Invalid::because(format!(
-            "{} has an empty part",
-            quote(text)
-        )));
-    }
-    if part.len() > MAX_IDENTIFIER_BYTES {
-        return Err(Invalid::because(format!(
-            "{} is longer than {MAX_IDENTIFIER_BYTES} bytes, where Redshift would cut it",
-            quote(part)
-        )));
-    }
-    if part.chars().any(char::is_control) {
-        return Err(Invalid::because(format!(
-            "{} holds a control character",
-            quote(part)
-        )));
-    }
-    // Redshift: CREATE TABLE; such a table would be gone with the session
-    if part.starts_with('#') {
-        return Err(Invalid::because(format!(
-            "{} is the name of a temporary table",
-            quote(part)
-        )));
-    }
-    Ok(fold(part))
 }
 
 /// Statements that may run beside the COPY: none of them ends the transaction.
@@ -733,69 +448,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::settings::{aws, names};
 
     fn reason<T: std::fmt::Debug>(result: Read<T>) -> String {
         result.expect_err("refused").reason
     }
 
-    #[test]
-    fn table_names() {
-        for (text, schema, table) in [
-            ("events", "public", "events"),
-            ("Sales.Events", "sales", "events"),
-            ("\"Sales\".\"Ev.en\"\"ts\"", "sales", "ev.en\"ts"),
-            ("s.\"my-table\"", "s", "my-table"),
-            ("\"a.b\"", "public", "a.b"),
-            ("größe._x$1", "größe", "_x$1"),
-        ] {
-            let name = table_name(text).expect(text);
-            assert_eq!(
-                (name.schema.as_str(), name.table.as_str()),
-                (schema, table),
-                "{text}"
-            );
-        }
-        for (text, expected) in [
-            ("", "\"\" has an empty part"),
-            ("a.", "\"a.\" has an empty part"),
-            (".a", "\".a\" has an empty part"),
-            ("a.\"\"", "\"a.\"\"\" has an empty part"),
-            ("db.s.t", "\"db.s.t\" names a database as well"),
-            ("a.b.c.d", "\"a.b.c.d\" names a database as well"),
-            ("my-table", "\"my-table\" is not a name"),
-            ("1a", "\"1a\" is not a name"),
-            ("events;drop", "\"events;drop\" is not a name"),
-            ("\"a\"b", "\"\"a\"b\" goes on after a closing quote"),
-            ("\"a", "\"\"a\" has no closing quote"),
-            ("\"a\u{0}\"", "\"a\u{0}\" holds a control character"),
-            ("\"#t\"", "\"#t\" is the name of a temporary table"),
-        ] {
-            assert_eq!(reason(table_name(text)), expected, "{text}");
-        }
-        assert!(table_name(&"a".repeat(127)).is_ok());
-        assert!(table_name(&"a".repeat(128)).is_err());
-        // bytes, not characters
-        assert!(table_name(&"ä".repeat(64)).is_err());
-    }
-
     proptest! {
         #[test]
-        fn a_printed_table_name_reads_back(
-            schema in "[^\\p{Cc}#\"A-Z][^\\p{Cc}A-Z]{0,20}",
-            table in "[^\\p{Cc}#\"A-Z][^\\p{Cc}A-Z]{0,20}",
-        ) {
-            let name = TableName { schema, table };
-            prop_assert_eq!(table_name(&name.to_string()), Ok(name));
-        }
-
-        #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,40}|[a-z0-9:/.@\"\\[\\]-]{0,40}") {
-            let _ = table_name(&text);
+            let _ = names::table_name(&text);
             let _ = duration(&text);
             let _ = size(&text);
-            let _ = s3_location(&text);
-            let _ = endpoint(&text);
-            let _ = iam_role(&text);
+            let _ = aws::s3_location(&text);
+            let _ = aws::endpoint(&text);
+            let _ = aws::iam_role(&text);
             let _ = host(&text);
             let _ = compression(&text);
             let _ = statement(&text);
@@ -853,44 +520,6 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_let_through_by_an_allow_list() {
-        let role = "arn:aws:iam::123456789012:role/copy";
-        let china = "arn:aws-cn:iam::123456789012:role/path/copy_2+=.@-";
-        for (text, expected) in [
-            ("default", Some(CopyAuthorization::DefaultRole)),
-            (role, Some(CopyAuthorization::Roles(vec![role.to_owned()]))),
-            (
-                china,
-                Some(CopyAuthorization::Roles(vec![china.to_owned()])),
-            ),
-            ("", None),
-            ("Default", None),
-            ("arn:aws:iam::12345678901:role/copy", None),
-            ("arn:aws:iam::123456789012:user/copy", None),
-            ("arn:aws:iam::123456789012:role/", None),
-            ("arn:aws:iam::123456789012:role/a'b", None),
-            ("arn:aws:iam::123456789012:role/a b", None),
-            ("arn:aws:iam:eu-west-1:123456789012:role/a", None),
-            ("arn:awsome:iam::123456789012:role/a", None),
-            ("arn:aws:iam::123456789012:role/copy,", None),
-            (
-                "arn:aws:iam::123456789012:role/copy, arn:aws:iam::123456789012:role/b",
-                None,
-            ),
-        ] {
-            assert_eq!(iam_role(text).ok(), expected, "{text}");
-        }
-        let chain = format!("{role},{china}");
-        assert_eq!(
-            iam_role(&chain),
-            Ok(CopyAuthorization::Roles(vec![
-                role.to_owned(),
-                china.to_owned()
-            ]))
-        );
-    }
-
-    #[test]
     fn hosts_never_repeat_a_connection_string() {
         for text in ["postgres://me:hunter2@db/dev", "me:hunter2@db"] {
             let invalid = host(text).expect_err(text);
@@ -905,41 +534,6 @@ mod tests {
             quote("https://me:hunter2@s3.example"),
             "\"https://***@s3.example\""
         );
-    }
-
-    #[test]
-    fn endpoints() {
-        for (text, is_one) in [
-            ("https://s3.example", true),
-            ("http://127.0.0.1:4566", true),
-            ("http://[::1]:4566/x", true),
-            ("http://127.0.0.1@evil.example", false),
-            ("ftp://x", false),
-            ("http://", false),
-            ("http://x y", false),
-            ("localhost:4566", false),
-        ] {
-            assert_eq!(endpoint(text).is_ok(), is_one, "{text}");
-        }
-    }
-
-    #[test]
-    fn s3_locations() {
-        for (text, expected) in [
-            ("s3://bucket/a/b", Some(("bucket", "a/b"))),
-            ("s3://bucket", Some(("bucket", ""))),
-            ("s3://bucket/", Some(("bucket", ""))),
-            ("s3://my.bucket-1//x", Some(("my.bucket-1", "/x"))),
-            ("s3://Bucket/a", None),
-            ("s3://ab/a", None),
-            ("s3://-ab/a", None),
-            ("s3:///a", None),
-            ("s3://bucket/a\nb", None),
-            ("gs://bucket/a", None),
-        ] {
-            let expected = expected.map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
-            assert_eq!(s3_location(text).ok(), expected, "{text}");
-        }
     }
 
     #[test]
@@ -983,7 +577,6 @@ mod tests {
             reason(output_format("xml")),
             "\"xml\" is none of text, json"
         );
-        assert!(account("12345678901a").is_err());
         assert!(log_filter("stagecopy=debug,warn").is_ok());
         for text in ["stagecopy=loud", "loud", "info,loud"] {
             assert!(log_filter(text).is_err(), "{text}");
