@@ -405,7 +405,7 @@ GRANT SELECT ON pg_catalog.sys_load_history, pg_catalog.sys_load_error_detail,
 
 -- Keys are recorded, never enforced. Redshift: Table constraints.
 CREATE TABLE local_redshift.table_constraint (
-    table_oid oid, name name, kind "char", definition text);
+    table_oid oid, name name, kind "char", columns smallint[], definition text);
 GRANT SELECT ON local_redshift.table_constraint TO PUBLIC;
 
 -- What is wrong with a column's type, NULL if nothing.
@@ -487,13 +487,37 @@ BEGIN
     END IF;
 END $$;
 
+-- Redshift: ALTER TABLE, ALTER COLUMN TYPE: not for columns with a default or of a key. A width that
+-- is no longer the one its check was made for has just been altered.
+CREATE FUNCTION local_redshift.judge_widening(altered oid) RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    this record;
+BEGIN
+    FOR this IN SELECT attname, atthasdef, EXISTS (
+            SELECT FROM local_redshift.table_constraint
+            WHERE table_constraint.table_oid = altered AND attnum = ANY (columns)) AS is_key
+        FROM pg_attribute, pg_constraint
+        WHERE attrelid = altered AND conrelid = altered AND attnum > 0 AND NOT attisdropped
+          AND starts_with(conname, format('redshift_bytes_%s_', attnum))
+          AND split_part(conname, '_', 5) <> (atttypmod - 4)::text LOOP
+        IF this.atthasdef THEN
+            RAISE EXCEPTION 'cannot alter type of column "%": it has a default value', this.attname
+                USING ERRCODE = '0A000';
+        ELSIF this.is_key THEN
+            RAISE EXCEPTION 'cannot alter type of column "%": it is part of a key', this.attname
+                USING ERRCODE = '0A000';
+        END IF;
+    END LOOP;
+END $$;
+
 CREATE FUNCTION local_redshift.record_keys(table_oid oid) RETURNS void
     LANGUAGE plpgsql AS $$
 DECLARE
     clauses text;
 BEGIN
     INSERT INTO local_redshift.table_constraint
-        SELECT conrelid, conname, contype, pg_get_constraintdef(oid) FROM pg_constraint
+        SELECT conrelid, conname, contype, conkey, pg_get_constraintdef(oid) FROM pg_constraint
         WHERE conrelid = table_oid AND contype IN ('p', 'u', 'f');
     -- One statement: each fires the event trigger, and so this function, again.
     SELECT string_agg(format('DROP CONSTRAINT %I', conname), ', ') INTO clauses FROM pg_constraint
@@ -513,6 +537,7 @@ BEGIN
         WHERE command.classid = 'pg_class'::regclass AND pg_class.relkind = 'r'
           AND pg_class.relnamespace <> 'local_redshift'::regnamespace LOOP
         PERFORM local_redshift.judge_columns(table_oid);
+        PERFORM local_redshift.judge_widening(table_oid);
         PERFORM local_redshift.record_keys(table_oid);
         PERFORM local_redshift.check_bytes(table_oid);
     END LOOP;

@@ -99,6 +99,9 @@ const NOT_WITH_PARQUET: &[&str] = &[
     "ZSTD",
 ];
 
+/// What stands for a secret.
+const MASK: &str = "'***'";
+
 /// Formats that Redshift has and this judge does not.
 const OTHER_FORMATS: &[&str] = &[
     "AVRO",
@@ -188,8 +191,12 @@ impl<'a> Reader<'a> {
         self.statement.is_word(self.at, word)
     }
 
+    /// A syntax error here. A literal may be a secret whose clause went wrong.
     fn near<T>(&self) -> Result<T, Refusal> {
-        Err(syntax_error(self.statement.token(self.at)))
+        Err(match self.statement.kind(self.at) {
+            Some(Kind::Text) => syntax_error(MASK),
+            _ => syntax_error(self.statement.token(self.at)),
+        })
     }
 
     /// Takes `[AS] 'text'`, remembering where the text stands.
@@ -451,7 +458,7 @@ fn masked(statement: &Statement<'_>, secrets: &[Range<usize>]) -> String {
         .iter()
         .map(|span| Edit {
             span: span.clone(),
-            with: "'***'".to_owned(),
+            with: MASK.to_owned(),
         })
         .collect();
     edited(statement.source, statement.span(), edits)
@@ -615,7 +622,7 @@ mod tests {
             (format!("{role} FORMAT AS JSON 'auto'"), "0A000", "not JSON"),
             (role.to_owned(), "0A000", "not delimited text"),
             (format!("{role} PARQUET FROBNICATE"), "42601", "syntax error at or near \"FROBNICATE\""),
-            (format!("{role} PARQUET 'x'"), "42601", "near \"'x'\""),
+            (format!("{role} PARQUET 'x'"), "42601", "near \"'***'\""),
             (format!("{role} PARQUET MANIFEST MANIFEST"), "42601", "redundant"),
             (format!("{role} PARQUET CREDENTIALS 'aws_iam_role=arn:aws:iam::123456789012:role/x'"), "42601", "only one authorization"),
             (format!("{role} PARQUET ACCESS_KEY_ID 'a' SECRET_ACCESS_KEY 'b'"), "42601", "only one authorization"),

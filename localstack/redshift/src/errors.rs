@@ -117,6 +117,19 @@ pub fn reworded(fields: Fields) -> Fields {
                 );
             fields.with(b'M', message)
         }
+        // Two sessions that create the same table at once meet in PostgreSQL's catalogue.
+        "23505" if fields.get(b's') == "pg_catalog" => {
+            let name = fields
+                .get(b'D')
+                .split_once("=(")
+                .and_then(|(_, rest)| rest.split([',', ')']).next())
+                .unwrap_or_default()
+                .to_owned();
+            fields
+                .without(b"Dstcn")
+                .with(b'C', "42P07")
+                .with(b'M', format!("Relation \"{name}\" already exists"))
+        }
         _ => fields,
     }
 }
@@ -277,6 +290,26 @@ mod tests {
         }
         let other = Fields::error("ERROR", "23514", "new row").with(b'n', "mine");
         assert_eq!(reworded(other.clone()), other);
+    }
+
+    #[test]
+    fn a_race_for_a_table_reads_as_a_table_that_exists() {
+        let fields = reworded(
+            Fields::error(
+                "ERROR",
+                "23505",
+                "duplicate key value violates unique constraint",
+            )
+            .with(b's', "pg_catalog")
+            .with(
+                b'D',
+                "Key (typname, typnamespace)=(t, 2200) already exists.",
+            ),
+        );
+        assert_eq!(
+            (fields.get(b'C'), fields.get(b'M')),
+            ("42P07", "Relation \"t\" already exists")
+        );
     }
 
     #[test]

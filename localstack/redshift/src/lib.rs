@@ -22,11 +22,18 @@
 //! Databases created after that have everything. The single-user server ends with 0 even when a
 //! statement failed; `redshift.sql` refuses to run where the types are missing.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test that panics has failed")
+)]
+
 pub mod backend;
 mod base64;
 pub mod certificate;
 pub mod checksum;
+pub mod client;
 pub mod column_types;
+pub mod conversation;
 pub mod copy;
 pub mod ddl;
 pub mod environment;
@@ -40,6 +47,7 @@ pub mod objects;
 mod operations;
 pub mod parquet_rows;
 pub mod postgres;
+pub mod row_group;
 pub mod rules;
 mod secret;
 pub mod session;

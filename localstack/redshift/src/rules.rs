@@ -283,7 +283,19 @@ pub const RULES: &[Rule] = &[
         "ALTER TABLE",
         Action::Rewrite(ddl::table_change),
     ),
+    rule(
+        "no more than 2 extra digits",
+        "Redshift: extra_float_digits",
+        "SET [SESSION|LOCAL] EXTRA_FLOAT_DIGITS",
+        Action::Rewrite(few_digits),
+    ),
     // Anything
+    rule(
+        "names of more than 63 bytes",
+        "this local Redshift does not have them; PostgreSQL would cut them without an error",
+        "…",
+        Action::Rewrite(short_names),
+    ),
     rule(
         "SYSDATE is a word, not a call",
         "Redshift: SYSDATE function",
@@ -424,6 +436,41 @@ fn setting_of_ours(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
     }])
 }
 
+fn few_digits(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
+    let last = statement.tokens.len() - 1;
+    let value: i64 = statement
+        .token(last)
+        .trim_matches('\'')
+        .parse()
+        .unwrap_or(0);
+    if value > 2 && !statement.is_symbol(last - 1, "-") {
+        return Err(Refusal {
+            code: "22023",
+            message: format!(
+                "{value} is outside the valid range for parameter \"extra_float_digits\" (-15 .. 2)"
+            ),
+        });
+    }
+    Ok(Vec::new())
+}
+
+fn short_names(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
+    let is_long = |&at: &usize| {
+        matches!(statement.kind(at), Some(Kind::Word | Kind::QuotedName))
+            && statement.name(at).len() > 63
+    };
+    match (0..statement.tokens.len()).find(is_long) {
+        None => Ok(Vec::new()),
+        Some(at) => Err(Refusal {
+            code: "0A000",
+            message: format!(
+                "name \"{}\" is longer than the 63 bytes that this local Redshift has for one",
+                errors::printable(&statement.name(at))
+            ),
+        }),
+    }
+}
+
 fn sysdate(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
     let is_value = |&at: &usize| {
         statement.is_word(at, "SYSDATE")
@@ -553,6 +600,16 @@ mod tests {
                 "set standard_conforming_strings = on",
                 "42704",
                 "unrecognized configuration parameter \"standard_conforming_strings\"",
+            ),
+            (
+                "set extra_float_digits to 3",
+                "22023",
+                "3 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 2)",
+            ),
+            (
+                "select aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa from t",
+                "0A000",
+                "name \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is longer than the 63 bytes that this local Redshift has for one",
             ),
             (
                 "create table t (a serial)",

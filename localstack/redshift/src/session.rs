@@ -1,39 +1,28 @@
-//! A client's session: start-up, then statement by statement, between client and PostgreSQL.
+//! Sessions: who comes in, over TLS alone, and where cancellations go.
 //!
-//! Every message is sent on and answered before the next one is read; clients that send several at
-//! once see no difference. What the rules leave alone goes through untouched. No query of our own
-//! runs in a client's transaction before the client's first: it would take the snapshot, and a LOCK
-//! that follows would come too late (PostgreSQL: repeatable read).
+//! What is said in a session once it has begun is `conversation`'s.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::backend::{Backend, REFUSED};
-use crate::copy::{self, Copy};
-use crate::errors::{Fields, reworded};
-use crate::load::{self, Who};
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::conversation;
 use crate::objects::ObjectsConfig;
-use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::startup;
-use crate::token::{self, Statement};
-use crate::wire::{self, First, Frame, Frames};
+use crate::wire::{self, First};
 
-/// Answers are gathered up to this size before they are sent.
-const GATHERED: usize = 64 << 10;
 /// A client that has not begun by then is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What PostgreSQL is given for a COPY until it runs: it parses, binds and describes as one, and
-/// names no table of a client.
-const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
+/// How long no connection is accepted after accepting one has failed (too many open files).
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the judge needs to know to serve.
 #[derive(Debug)]
@@ -51,14 +40,21 @@ pub struct Judge {
     pub copy_log: Option<PathBuf>,
 }
 
-/// Accepts and serves connections until dropped.
+/// Accepts and serves connections until dropped. What befalls a session ends that session alone.
 ///
 /// # Errors
-/// Whatever accepting reports; what befalls a session ends that session alone.
+/// None as it is: a connection that cannot be accepted is reported and the next one awaited.
 pub async fn serve(listener: TcpListener, judge: Arc<Judge>) -> io::Result<()> {
     let mut sessions = tokio::task::JoinSet::new();
     loop {
-        let (stream, peer) = listener.accept().await?;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no connection");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
         let judge = Arc::clone(&judge);
         sessions.spawn(async move {
             if let Err(error) = attend(stream, judge).await {
@@ -96,7 +92,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
         Some(First::Startup(parameters)) => {
             let mut client = Client::new(stream);
             let result = match startup::accepted(&parameters, &judge.postgres_superuser) {
-                Ok(startup) => run(&mut client, judge, startup).await,
+                Ok(startup) => conversation::hold(&mut client, judge, startup).await,
                 Err(fields) => client.put_error(&fields).await,
             };
             client.close().await?;
@@ -113,529 +109,5 @@ async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
     match backend.next().await {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
         _ => Ok(()),
-    }
-}
-
-async fn run(client: &mut Client, judge: Arc<Judge>, startup: startup::Startup) -> io::Result<()> {
-    let mut backend = Backend::connect(judge.postgres_port).await?;
-    backend
-        .send(&wire::startup_message(&startup.parameters))
-        .await?;
-    let Some(process) = startup::authenticate(client, &mut backend, &startup).await? else {
-        return Ok(());
-    };
-    let who = Who {
-        database: startup.database,
-        process,
-    };
-    let mut session = Session {
-        client,
-        backend,
-        judge,
-        who,
-        status: b'I',
-        skipping: false,
-        statements: HashMap::new(),
-        portals: HashMap::new(),
-    };
-    session.serve().await
-}
-
-/// The client's side of a session.
-#[derive(Debug)]
-pub struct Client {
-    /// Frames from the client.
-    pub frames: Frames<ReadHalf<TlsStream<TcpStream>>>,
-    writer: WriteHalf<TlsStream<TcpStream>>,
-    outgoing: BytesMut,
-}
-
-impl Client {
-    fn new(stream: TlsStream<TcpStream>) -> Self {
-        let (reader, writer) = tokio::io::split(stream);
-        Self {
-            frames: Frames::new(reader, wire::CLIENT_FRAME),
-            writer,
-            outgoing: BytesMut::new(),
-        }
-    }
-
-    /// Puts a frame into the next flush, which may be now.
-    ///
-    /// # Errors
-    /// Whatever the network reports.
-    pub async fn put(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
-        wire::put_frame(&mut self.outgoing, tag, body);
-        if self.outgoing.len() >= GATHERED {
-            self.flush().await
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Puts an ErrorResponse.
-    ///
-    /// # Errors
-    /// Whatever the network reports.
-    pub async fn put_error(&mut self, fields: &Fields) -> io::Result<()> {
-        self.put(b'E', &fields.body()).await
-    }
-
-    /// Sends what was put.
-    ///
-    /// # Errors
-    /// Whatever the network reports.
-    pub async fn flush(&mut self) -> io::Result<()> {
-        let bytes = self.outgoing.split();
-        self.writer.write_all(&bytes).await?;
-        self.writer.flush().await
-    }
-
-    async fn close(&mut self) -> io::Result<()> {
-        self.flush().await?;
-        self.writer.shutdown().await
-    }
-}
-
-/// A prepared statement that the session carries out itself.
-#[derive(Clone, Debug)]
-enum Ours {
-    Copy(Arc<Copy>),
-    Truncate(Arc<str>),
-}
-
-struct Session<'a> {
-    client: &'a mut Client,
-    backend: Backend,
-    judge: Arc<Judge>,
-    who: Who,
-    /// The transaction's status as of the last ReadyForQuery: I, T or E.
-    status: u8,
-    /// After an error of the extended protocol everything up to the next Sync is dropped.
-    skipping: bool,
-    statements: HashMap<Bytes, Ours>,
-    portals: HashMap<Bytes, Ours>,
-}
-
-/// What became of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
-    Well,
-    Failed,
-}
-
-/// How much of PostgreSQL's answer to a statement the client sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    Everything,
-    OnlyErrors,
-}
-
-impl Session<'_> {
-    async fn serve(&mut self) -> io::Result<()> {
-        loop {
-            self.client.flush().await?;
-            let frame = tokio::select! {
-                frame = self.client.frames.next() => frame?,
-                frame = self.backend.next() => {
-                    self.aside(frame?).await?;
-                    continue;
-                }
-            };
-            let Some(frame) = frame else {
-                return Ok(());
-            };
-            match frame.tag {
-                b'X' => return Ok(()),
-                b'Q' => self.simple(&frame.body).await?,
-                b'S' => self.sync().await?,
-                // The answers are sent above, before the next frame is read.
-                b'H' => {}
-                b'P' | b'B' | b'D' | b'E' | b'C' if self.skipping => {}
-                b'P' => self.parse(frame.body).await?,
-                b'B' => self.bind(frame).await?,
-                b'D' => self.pass(frame, b"Tn").await?,
-                b'E' => self.execute(frame).await?,
-                b'C' => self.close(frame).await?,
-                b'd' | b'c' | b'f' => {}
-                tag => {
-                    let message = format!("invalid frontend message type {tag}");
-                    return self
-                        .client
-                        .put_error(&Fields::error("FATAL", "08P01", &message))
-                        .await;
-                }
-            }
-        }
-    }
-
-    /// What PostgreSQL says unasked.
-    async fn aside(&mut self, frame: Frame) -> io::Result<()> {
-        match frame.tag {
-            b'S' => match startup::parameter_status(&frame.body, None) {
-                Some(body) => self.client.put(b'S', &body).await,
-                None => Ok(()),
-            },
-            b'E' | b'N' => {
-                self.client
-                    .put(frame.tag, &reworded(Fields::read(&frame.body)).body())
-                    .await
-            }
-            _ => self.client.put(frame.tag, &frame.body).await,
-        }
-    }
-
-    async fn asides(&mut self) -> io::Result<()> {
-        for frame in std::mem::take(&mut self.backend.asides) {
-            self.aside(frame).await?;
-        }
-        Ok(())
-    }
-
-    /// Passes answers on up to ReadyForQuery.
-    async fn until_ready(&mut self) -> io::Result<()> {
-        loop {
-            let frame = self.backend.next().await?;
-            match frame.tag {
-                b'Z' => return self.ready(&frame.body).await,
-                b'E' | b'N' | b'S' => self.aside(frame).await?,
-                tag => self.client.put(tag, &frame.body).await?,
-            }
-        }
-    }
-
-    /// Passes nothing on but ReadyForQuery: the client has been told already.
-    async fn silently_until_ready(&mut self) -> io::Result<()> {
-        loop {
-            let frame = self.backend.next().await?;
-            if frame.tag == b'Z' {
-                return self.ready(&frame.body).await;
-            }
-        }
-    }
-
-    async fn ready(&mut self, body: &[u8]) -> io::Result<()> {
-        self.status = body.first().copied().unwrap_or(b'I');
-        self.skipping = false;
-        if self.status == b'I' {
-            self.portals.clear();
-        }
-        self.client.put(b'Z', body).await
-    }
-
-    fn when(&self) -> When {
-        if self.status == b'I' {
-            When::Always
-        } else {
-            When::InBlock
-        }
-    }
-
-    // ---- The simple protocol
-
-    async fn simple(&mut self, body: &Bytes) -> io::Result<()> {
-        self.statements.remove(&b""[..]);
-        self.portals.remove(&b""[..]);
-        let mut rest = body.clone();
-        let text = wire::take_text(&mut rest).unwrap_or_default();
-        let Ok(source) = std::str::from_utf8(&text) else {
-            return self.simple_refused(&not_utf8()).await;
-        };
-        let Ok(tokens) = token::tokens(source) else {
-            // Something is left open: PostgreSQL says so in the same words.
-            return self.simple_passed(body).await;
-        };
-        let statements = token::statements(source, &tokens);
-        let mut when = self.when();
-        let mut verdicts = Vec::with_capacity(statements.len());
-        for statement in &statements {
-            let verdict = rules::judge(statement, when);
-            if let Verdict::Refused(refusal) = &verdict {
-                return self.simple_refused(refusal).await;
-            }
-            when = rules::block_after(statement, when);
-            verdicts.push(verdict);
-        }
-        if verdicts
-            .iter()
-            .all(|verdict| matches!(verdict, Verdict::Run(_)))
-        {
-            let same = verdicts.iter().zip(&statements).all(|(verdict, statement)| {
-                matches!(verdict, Verdict::Run(text) if text == statement.text())
-            });
-            if same {
-                return self.simple_passed(body).await;
-            }
-            let texts: Vec<&str> = verdicts
-                .iter()
-                .map(|verdict| match verdict {
-                    Verdict::Run(text) => text.as_str(),
-                    _ => "",
-                })
-                .collect();
-            let mut body = BytesMut::new();
-            wire::put_text(&mut body, &texts.join(";\n"));
-            return self.simple_passed(&body).await;
-        }
-        self.step_by_step(&statements, verdicts).await
-    }
-
-    async fn simple_passed(&mut self, body: &[u8]) -> io::Result<()> {
-        self.backend.put(b'Q', body);
-        self.backend.flush().await?;
-        self.until_ready().await
-    }
-
-    /// The client's transaction fails behind, and the client is told why in our words.
-    async fn simple_refused(&mut self, refusal: &Refusal) -> io::Result<()> {
-        let mut body = BytesMut::new();
-        if self.status == b'E' {
-            // PostgreSQL says that the transaction has failed already.
-            wire::put_text(&mut body, "SELECT 1");
-            return self.simple_passed(&body).await;
-        }
-        wire::put_text(&mut body, REFUSED);
-        self.backend.put(b'Q', &body);
-        self.backend.flush().await?;
-        self.client.put_error(&Fields::from(refusal)).await?;
-        self.silently_until_ready().await
-    }
-
-    /// Statements of one simple query of which some are ours: each through the extended protocol,
-    /// with one Sync in the end, which keeps them in one implicit transaction as PostgreSQL does.
-    async fn step_by_step(
-        &mut self,
-        statements: &[Statement<'_>],
-        verdicts: Vec<Verdict>,
-    ) -> io::Result<()> {
-        for (statement, verdict) in statements.iter().zip(verdicts) {
-            let done = match verdict {
-                Verdict::Run(text) => self.one(&text, Shown::Everything).await?,
-                Verdict::Intercepted(Interception::Truncate, text) => self.truncate(&text).await?,
-                Verdict::Intercepted(Interception::Copy, _) => match copy::parse(statement) {
-                    Ok(copy) => self.copy(&copy).await?,
-                    Err(refusal) => self.refuse(&refusal).await?,
-                },
-                Verdict::Refused(refusal) => self.refuse(&refusal).await?,
-            };
-            if done == Done::Failed {
-                break;
-            }
-        }
-        self.backend.put(b'S', &[]);
-        self.backend.flush().await?;
-        self.until_ready().await
-    }
-
-    /// Runs one statement through the unnamed statement and portal, without a Sync.
-    async fn one(&mut self, text: &str, shown: Shown) -> io::Result<Done> {
-        self.backend
-            .put(b'P', &wire::parse_body(b"", text, &[0, 0]));
-        self.backend.put(b'B', &wire::bind_body("", ""));
-        self.backend.put(b'D', &wire::target_body(b'P', ""));
-        self.backend.put(b'E', &wire::execute_body(""));
-        self.backend.put(b'H', &[]);
-        self.backend.flush().await?;
-        loop {
-            let frame = self.backend.next().await?;
-            match frame.tag {
-                b'E' => {
-                    self.aside(frame).await?;
-                    return Ok(Done::Failed);
-                }
-                b'1' | b'2' | b'n' => {}
-                b'N' | b'S' if shown == Shown::Everything => self.aside(frame).await?,
-                tag => {
-                    if shown == Shown::Everything {
-                        self.client.put(tag, &frame.body).await?;
-                    }
-                    if matches!(tag, b'C' | b'I') {
-                        return Ok(Done::Well);
-                    }
-                }
-            }
-        }
-    }
-
-    // ---- Statements of our own, in either protocol; a failure leaves PostgreSQL waiting for Sync
-
-    async fn refuse(&mut self, refusal: &Refusal) -> io::Result<Done> {
-        self.backend.fail().await?;
-        self.asides().await?;
-        self.client.put_error(&Fields::from(refusal)).await?;
-        Ok(Done::Failed)
-    }
-
-    async fn copy(&mut self, copy: &Copy) -> io::Result<Done> {
-        let outcome = load::run(&mut self.backend, &self.judge, &self.who, copy).await?;
-        self.asides().await?;
-        match outcome {
-            Ok(rows) => {
-                let table = copy.table.last().map_or("", String::as_str);
-                let message = format!(
-                    "Load into table '{table}' completed, {rows} record(s) loaded successfully."
-                );
-                self.client
-                    .put(b'N', &Fields::error("INFO", "00000", &message).body())
-                    .await?;
-                self.complete("COPY").await?;
-                Ok(Done::Well)
-            }
-            Err(fields) => {
-                self.client.put_error(&fields).await?;
-                Ok(Done::Failed)
-            }
-        }
-    }
-
-    /// Redshift: TRUNCATE commits the transaction in which it runs.
-    async fn truncate(&mut self, text: &str) -> io::Result<Done> {
-        for statement in [text, "COMMIT"] {
-            if self.one(statement, Shown::OnlyErrors).await? == Done::Failed {
-                return Ok(Done::Failed);
-            }
-        }
-        self.complete("TRUNCATE TABLE").await?;
-        Ok(Done::Well)
-    }
-
-    async fn complete(&mut self, tag: &str) -> io::Result<()> {
-        let mut body = BytesMut::new();
-        wire::put_text(&mut body, tag);
-        self.client.put(b'C', &body).await
-    }
-
-    // ---- The extended protocol
-
-    /// Sends a frame on and passes the answers back up to one of `last`, or an error.
-    async fn pass(&mut self, frame: Frame, last: &[u8]) -> io::Result<()> {
-        self.backend.put(frame.tag, &frame.body);
-        self.answers(last).await
-    }
-
-    async fn answers(&mut self, last: &[u8]) -> io::Result<()> {
-        self.backend.put(b'H', &[]);
-        self.backend.flush().await?;
-        loop {
-            let frame = self.backend.next().await?;
-            let tag = frame.tag;
-            match tag {
-                b'E' | b'N' | b'S' => self.aside(frame).await?,
-                _ => self.client.put(tag, &frame.body).await?,
-            }
-            if tag == b'E' {
-                self.skipping = true;
-                return Ok(());
-            }
-            if last.contains(&tag) {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn sync(&mut self) -> io::Result<()> {
-        self.backend.put(b'S', &[]);
-        self.backend.flush().await?;
-        self.until_ready().await
-    }
-
-    async fn parse(&mut self, body: Bytes) -> io::Result<()> {
-        let mut rest = body.clone();
-        let name = wire::take_text(&mut rest).unwrap_or_default();
-        let text = wire::take_text(&mut rest).unwrap_or_default();
-        self.statements.remove(&name);
-        let (verdict, copy) = match std::str::from_utf8(&text) {
-            Ok(source) => judged(source, self.when()),
-            Err(_) => (Some(Verdict::Refused(not_utf8())), None),
-        };
-        let query = match verdict {
-            None => return self.pass(Frame { tag: b'P', body }, b"1").await,
-            Some(Verdict::Refused(refusal)) if self.status != b'E' => {
-                self.skipping = self.refuse(&refusal).await? == Done::Failed;
-                return Ok(());
-            }
-            Some(Verdict::Refused(_)) => "SELECT 1".to_owned(),
-            Some(Verdict::Run(text)) => text,
-            Some(Verdict::Intercepted(Interception::Truncate, text)) => {
-                self.statements
-                    .insert(name.clone(), Ours::Truncate(text.as_str().into()));
-                text
-            }
-            Some(Verdict::Intercepted(Interception::Copy, _)) => {
-                if let Some(copy) = copy {
-                    self.statements
-                        .insert(name.clone(), Ours::Copy(Arc::new(copy)));
-                }
-                STAND_IN.to_owned()
-            }
-        };
-        self.backend
-            .put(b'P', &wire::parse_body(&name, &query, &rest));
-        self.answers(b"1").await
-    }
-
-    async fn bind(&mut self, frame: Frame) -> io::Result<()> {
-        let mut rest = frame.body.clone();
-        let portal = wire::take_text(&mut rest).unwrap_or_default();
-        let name = wire::take_text(&mut rest).unwrap_or_default();
-        match self.statements.get(&name) {
-            Some(ours) => self.portals.insert(portal, ours.clone()),
-            None => self.portals.remove(&portal),
-        };
-        self.pass(frame, b"2").await
-    }
-
-    async fn execute(&mut self, frame: Frame) -> io::Result<()> {
-        let mut rest = frame.body.clone();
-        let portal = wire::take_text(&mut rest).unwrap_or_default();
-        let done = match self.portals.remove(&portal) {
-            None => return self.pass(frame, b"CIs").await,
-            Some(Ours::Copy(copy)) => self.copy(&copy).await?,
-            Some(Ours::Truncate(text)) => self.truncate(&text).await?,
-        };
-        self.skipping = done == Done::Failed;
-        Ok(())
-    }
-
-    async fn close(&mut self, frame: Frame) -> io::Result<()> {
-        let mut name = frame.body.clone();
-        if !name.is_empty() {
-            let what = name.split_to(1)[0];
-            let name = wire::take_text(&mut name).unwrap_or_default();
-            match what {
-                b'S' => self.statements.remove(&name),
-                _ => self.portals.remove(&name),
-            };
-        }
-        self.pass(frame, b"3").await
-    }
-}
-
-/// The verdict on the text of a Parse; None where PostgreSQL shall see it as it is. A COPY is read at
-/// once, so that its errors come here, as those of any other statement.
-fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
-    let Ok(tokens) = token::tokens(source) else {
-        return (None, None);
-    };
-    let statements = token::statements(source, &tokens);
-    let [statement] = statements.as_slice() else {
-        return (None, None);
-    };
-    match rules::judge(statement, when) {
-        Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
-            Ok(copy) => (
-                Some(Verdict::Intercepted(Interception::Copy, text)),
-                Some(copy),
-            ),
-            Err(refusal) => (Some(Verdict::Refused(refusal)), None),
-        },
-        verdict => (Some(verdict), None),
-    }
-}
-
-fn not_utf8() -> Refusal {
-    Refusal {
-        code: "22021",
-        message: "this local Redshift reads statements in UTF-8 only".to_owned(),
     }
 }

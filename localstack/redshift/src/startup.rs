@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::backend::Backend;
+use crate::client::Client;
 use crate::errors::{Fields, printable, reworded};
-use crate::session::Client;
 use crate::wire;
 
 /// Parameters that mean the same to PostgreSQL. Others (`client_protocol_version`, `driver_version`,

@@ -1,5 +1,7 @@
 //! The judge against a real PostgreSQL and a real S3, by real clients.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod support;
 
 use std::sync::Arc;
@@ -85,18 +87,24 @@ async fn error(client: &Client, query: &str) -> String {
 
 #[tokio::test]
 async fn a_load_is_counted_and_announced() {
-    STACK.put(
-        "load/a.parquet",
-        &parquet(vec![("x", integers(0..3)), ("y", texts(&["a", "ä", ""]))]),
-    );
-    STACK.put(
-        "load/b.parquet",
-        &parquet(vec![("p", integers(3..5)), ("q", texts(&["b", "c"]))]),
-    );
-    STACK.manifest(
-        "load/m.manifest",
-        &["load/a.parquet", "load/b.parquet", "load/b.parquet"],
-    );
+    STACK
+        .put(
+            "load/a.parquet",
+            parquet(vec![("x", integers(0..3)), ("y", texts(&["a", "ä", ""]))]),
+        )
+        .await;
+    STACK
+        .put(
+            "load/b.parquet",
+            parquet(vec![("p", integers(3..5)), ("q", texts(&["b", "c"]))]),
+        )
+        .await;
+    STACK
+        .manifest(
+            "load/m.manifest",
+            &["load/a.parquet", "load/b.parquet", "load/b.parquet"],
+        )
+        .await;
     let (client, mut notices) = STACK.connect().await;
     client
         .batch_execute(
@@ -110,7 +118,7 @@ async fn a_load_is_counted_and_announced() {
     );
     client
         .batch_execute(&format!(
-            "COPY Loaded FROM 's3://stage/load/m.manifest' {ROLE} MANIFEST FORMAT AS PARQUET"
+            "COPY Loaded FROM 's3://stagecopy/load/m.manifest' {ROLE} MANIFEST FORMAT AS PARQUET"
         ))
         .await
         .unwrap();
@@ -130,19 +138,21 @@ async fn a_load_is_counted_and_announced() {
         rows(&client, "SELECT status, loaded_rows, source_file_count, table_name FROM sys_load_history WHERE query_id = pg_last_copy_id()").await,
         ["completed|7|3|loaded"]
     );
-    let log = std::fs::read_to_string(&STACK.copy_log).unwrap();
+    let log = std::fs::read_to_string(&STACK.at().copy_log).unwrap();
     assert!(log.contains("\"table\":\"loaded\",\"rows\":7"), "{log}");
 }
 
 #[tokio::test]
 async fn a_rollback_takes_rows_but_not_history() {
-    STACK.put("rollback/a.parquet", &parquet(vec![("x", integers(0..3))]));
+    STACK
+        .put("rollback/a.parquet", parquet(vec![("x", integers(0..3))]))
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE rolled (a BIGINT)")
         .await
         .unwrap();
-    let copy = format!("COPY rolled FROM 's3://stage/rollback/' {ROLE} PARQUET");
+    let copy = format!("COPY rolled FROM 's3://stagecopy/rollback/' {ROLE} PARQUET");
     client.batch_execute("BEGIN").await.unwrap();
     client.batch_execute(&copy).await.unwrap();
     assert_eq!(
@@ -157,21 +167,23 @@ async fn a_rollback_takes_rows_but_not_history() {
 
 #[tokio::test]
 async fn a_failed_load_leaves_nothing_and_its_error() {
-    STACK.put(
-        "fail/a.parquet",
-        &parquet(vec![("x", integers(0..3)), ("y", integers(0..3))]),
-    );
+    STACK
+        .put(
+            "fail/a.parquet",
+            parquet(vec![("x", integers(0..3)), ("y", integers(0..3))]),
+        )
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE failed (a BIGINT)")
         .await
         .unwrap();
-    let copy = format!("COPY failed FROM 's3://stage/fail/a.parquet' {ROLE} PARQUET");
+    let copy = format!("COPY failed FROM 's3://stagecopy/fail/a.parquet' {ROLE} PARQUET");
     let text = error(&client, &copy).await;
     assert!(text.starts_with("XX000 Spectrum Scan Error ["), "{text}");
     assert!(text.contains("code:      15007"), "{text}");
     assert!(
-        text.contains("Unmatched number of columns between table and file. Table columns: 1, Data columns: 2, File name: https://s3.us-east-1.amazonaws.com/stage/fail/a.parquet"),
+        text.contains("Unmatched number of columns between table and file. Table columns: 1, Data columns: 2, File name: https://s3.us-east-1.amazonaws.com/stagecopy/fail/a.parquet"),
         "{text}"
     );
     assert_eq!(
@@ -180,7 +192,7 @@ async fn a_failed_load_leaves_nothing_and_its_error() {
     );
     assert_eq!(
         rows(&client, "SELECT error_code, file_name FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()").await,
-        ["15007|s3://stage/fail/a.parquet"]
+        ["15007|s3://stagecopy/fail/a.parquet"]
     );
     assert_eq!(
         rows(
@@ -201,7 +213,9 @@ async fn a_failed_load_leaves_nothing_and_its_error() {
 
 #[tokio::test]
 async fn counts_stay_where_the_load_never_began() {
-    STACK.put("stay/a.parquet", &parquet(vec![("x", integers(0..3))]));
+    STACK
+        .put("stay/a.parquet", parquet(vec![("x", integers(0..3))]))
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE stays (a BIGINT)")
@@ -209,29 +223,29 @@ async fn counts_stay_where_the_load_never_began() {
         .unwrap();
     client
         .batch_execute(&format!(
-            "COPY stays FROM 's3://stage/stay/' {ROLE} PARQUET"
+            "COPY stays FROM 's3://stagecopy/stay/' {ROLE} PARQUET"
         ))
         .await
         .unwrap();
     for (copy, code) in [
         (
-            format!("COPY stays FROM 's3://stage/stay/' {ROLE} PARQUET FROBNICATE"),
+            format!("COPY stays FROM 's3://stagecopy/stay/' {ROLE} PARQUET FROBNICATE"),
             "42601",
         ),
         (
-            format!("COPY stays FROM 's3://stage/stay/' {ROLE} PARQUET REGION 'us-east-1'"),
+            format!("COPY stays FROM 's3://stagecopy/stay/' {ROLE} PARQUET REGION 'us-east-1'"),
             "0A000",
         ),
         (
-            format!("COPY nowhere FROM 's3://stage/stay/' {ROLE} PARQUET"),
+            format!("COPY nowhere FROM 's3://stagecopy/stay/' {ROLE} PARQUET"),
             "42P01",
         ),
         (
-            format!("COPY stays (b) FROM 's3://stage/stay/' {ROLE} PARQUET"),
+            format!("COPY stays (b) FROM 's3://stagecopy/stay/' {ROLE} PARQUET"),
             "42703",
         ),
         (
-            format!("COPY pg_class FROM 's3://stage/stay/' {ROLE} PARQUET"),
+            format!("COPY pg_class FROM 's3://stagecopy/stay/' {ROLE} PARQUET"),
             "42501",
         ),
     ] {
@@ -242,7 +256,7 @@ async fn counts_stay_where_the_load_never_began() {
     assert!(
         error(
             &client,
-            &format!("COPY stays FROM 's3://stage/none/' {ROLE} PARQUET")
+            &format!("COPY stays FROM 's3://stagecopy/none/' {ROLE} PARQUET")
         )
         .await
         .contains("does not exist")
@@ -268,7 +282,7 @@ async fn misfits_are_named() {
         (
             "misfits",
             parquet(vec![("x", texts(&["a"])), ("y", Arc::clone(&small))]),
-            "incompatible Parquet schema for column 's3://stage/misfit/0.x'",
+            "incompatible Parquet schema for column 's3://stagecopy/misfit/0.x'",
         ),
         (
             "misfits",
@@ -309,10 +323,10 @@ async fn misfits_are_named() {
         ("strict_ones", Vec::new(), "invalid version number"),
     ];
     for (index, (table, bytes, context)) in cases.into_iter().enumerate() {
-        STACK.put(&format!("misfit/{index}"), &bytes);
+        STACK.put(&format!("misfit/{index}"), bytes.clone()).await;
         let text = error(
             &client,
-            &format!("COPY {table} FROM 's3://stage/misfit/{index}' {ROLE} PARQUET"),
+            &format!("COPY {table} FROM 's3://stagecopy/misfit/{index}' {ROLE} PARQUET"),
         )
         .await;
         assert!(text.contains(context), "{index}: {text}");
@@ -332,8 +346,8 @@ async fn manifests_are_held_to_the_objects() {
         .await
         .unwrap();
     let bytes = parquet(vec![("x", integers(0..3))]);
-    STACK.put("manifest/a.parquet", &bytes);
-    let entry = |key: &str, mandatory: bool, length: usize| serde_json::json!({"url": format!("s3://stage/manifest/{key}"), "mandatory": mandatory, "meta": {"content_length": length}});
+    STACK.put("manifest/a.parquet", bytes.clone()).await;
+    let entry = |key: &str, mandatory: bool, length: usize| serde_json::json!({"url": format!("s3://stagecopy/manifest/{key}"), "mandatory": mandatory, "meta": {"content_length": length}});
     let cases = [
         (vec![entry("a.parquet", true, bytes.len() + 1)], "416"),
         (
@@ -346,7 +360,7 @@ async fn manifests_are_held_to_the_objects() {
             "No file of the manifest was found",
         ),
         (
-            vec![serde_json::json!({"url": "s3://stage/manifest/a.parquet"})],
+            vec![serde_json::json!({"url": "s3://stagecopy/manifest/a.parquet"})],
             "File entry does not have 'meta' key.",
         ),
         (
@@ -355,15 +369,17 @@ async fn manifests_are_held_to_the_objects() {
         ),
     ];
     for (entries, context) in cases {
-        STACK.put(
-            "manifest/m",
-            serde_json::json!({ "entries": entries })
-                .to_string()
-                .as_bytes(),
-        );
+        STACK
+            .put(
+                "manifest/m",
+                serde_json::json!({ "entries": entries })
+                    .to_string()
+                    .into_bytes(),
+            )
+            .await;
         let text = error(
             &client,
-            &format!("COPY manifested FROM 's3://stage/manifest/m' {ROLE} PARQUET MANIFEST"),
+            &format!("COPY manifested FROM 's3://stagecopy/manifest/m' {ROLE} PARQUET MANIFEST"),
         )
         .await;
         assert!(text.contains(context), "{context}: {text}");
@@ -372,15 +388,17 @@ async fn manifests_are_held_to_the_objects() {
         entry("gone.parquet", false, 1),
         entry("a.parquet", false, bytes.len()),
     ];
-    STACK.put(
-        "manifest/m",
-        serde_json::json!({ "entries": entries })
-            .to_string()
-            .as_bytes(),
-    );
+    STACK
+        .put(
+            "manifest/m",
+            serde_json::json!({ "entries": entries })
+                .to_string()
+                .into_bytes(),
+        )
+        .await;
     client
         .batch_execute(&format!(
-            "COPY manifested FROM 's3://stage/manifest/m' {ROLE} PARQUET MANIFEST"
+            "COPY manifested FROM 's3://stagecopy/manifest/m' {ROLE} PARQUET MANIFEST"
         ))
         .await
         .unwrap();
@@ -391,13 +409,13 @@ async fn manifests_are_held_to_the_objects() {
     // Without MANIFEST the manifest is taken for Parquet; a folder is no manifest.
     let text = error(
         &client,
-        &format!("COPY manifested FROM 's3://stage/manifest/m' {ROLE} PARQUET"),
+        &format!("COPY manifested FROM 's3://stagecopy/manifest/m' {ROLE} PARQUET"),
     )
     .await;
     assert!(text.contains("invalid version number"), "{text}");
     let text = error(
         &client,
-        &format!("COPY manifested FROM 's3://stage/manifest/' {ROLE} PARQUET MANIFEST"),
+        &format!("COPY manifested FROM 's3://stagecopy/manifest/' {ROLE} PARQUET MANIFEST"),
     )
     .await;
     assert!(text.contains("requires full path"), "{text}");
@@ -405,7 +423,9 @@ async fn manifests_are_held_to_the_objects() {
 
 #[tokio::test]
 async fn keys_of_the_statement_are_used_and_never_shown() {
-    STACK.put("keys/a.parquet", &parquet(vec![("x", integers(0..2))]));
+    STACK
+        .put("keys/a.parquet", parquet(vec![("x", integers(0..2))]))
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE keyed (a BIGINT)")
@@ -413,10 +433,12 @@ async fn keys_of_the_statement_are_used_and_never_shown() {
         .unwrap();
     let copy = |secret: &str| {
         format!(
-            "COPY keyed FROM 's3://stage/keys/' ACCESS_KEY_ID 'AKIDLOCAL' SECRET_ACCESS_KEY '{secret}' PARQUET"
+            "COPY keyed FROM 's3://stagecopy/keys/' ACCESS_KEY_ID '{}' SECRET_ACCESS_KEY '{secret}' PARQUET",
+            STACK.at().access_key_id
         )
     };
-    client.batch_execute(&copy("local-secret")).await.unwrap();
+    let secret = &STACK.at().secret_access_key;
+    client.batch_execute(&copy(secret)).await.unwrap();
     let text = error(&client, &copy("wrong-secret")).await;
     assert!(
         text.contains("S3ServiceException")
@@ -424,10 +446,10 @@ async fn keys_of_the_statement_are_used_and_never_shown() {
             && !text.contains("wrong-secret"),
         "{text}"
     );
-    let log = std::fs::read_to_string(&STACK.copy_log).unwrap();
+    let log = std::fs::read_to_string(&STACK.at().copy_log).unwrap();
     assert!(
         log.contains("SECRET_ACCESS_KEY '***'")
-            && !log.contains("local-secret")
+            && !log.contains(secret.as_str())
             && !log.contains("wrong-secret"),
         "{log}"
     );
@@ -488,7 +510,7 @@ async fn all_types_arrive_as_they_are() {
             Arc::new(StringArray::from(vec![Some("{\"a\": 1}"), None])),
         ),
     ];
-    STACK.put("types/a.parquet", &parquet(columns));
+    STACK.put("types/a.parquet", parquet(columns)).await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute(
@@ -501,7 +523,7 @@ async fn all_types_arrive_as_they_are() {
     client.batch_execute("SET timezone TO 'UTC'").await.unwrap();
     client
         .batch_execute(&format!(
-            "COPY types_of_all FROM 's3://stage/types/' {ROLE} PARQUET SERIALIZETOJSON"
+            "COPY types_of_all FROM 's3://stagecopy/types/' {ROLE} PARQUET SERIALIZETOJSON"
         ))
         .await
         .unwrap();
@@ -529,17 +551,21 @@ async fn many_rows_in_many_groups() {
     let array: ArrayRef = Arc::new(Int64Array::from(values));
     let words: Vec<String> = (0..50_000).map(|value| format!("word {value}")).collect();
     let words: ArrayRef = Arc::new(StringArray::from_iter_values(words));
-    STACK.put(
-        "many/a.parquet",
-        &parquet_with(vec![("x", array), ("y", words)], properties),
-    );
+    STACK
+        .put(
+            "many/a.parquet",
+            parquet_with(vec![("x", array), ("y", words)], properties),
+        )
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE many (a BIGINT, b VARCHAR)")
         .await
         .unwrap();
     client
-        .batch_execute(&format!("COPY many FROM 's3://stage/many/' {ROLE} PARQUET"))
+        .batch_execute(&format!(
+            "COPY many FROM 's3://stagecopy/many/' {ROLE} PARQUET"
+        ))
         .await
         .unwrap();
     assert_eq!(
@@ -550,10 +576,12 @@ async fn many_rows_in_many_groups() {
 
 #[tokio::test]
 async fn column_lists_defaults_and_fillrecord() {
-    STACK.put(
-        "list/a.parquet",
-        &parquet(vec![("x", integers([1])), ("y", integers([2]))]),
-    );
+    STACK
+        .put(
+            "list/a.parquet",
+            parquet(vec![("x", integers([1])), ("y", integers([2]))]),
+        )
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute(
@@ -563,13 +591,13 @@ async fn column_lists_defaults_and_fillrecord() {
         .unwrap();
     client
         .batch_execute(&format!(
-            "COPY listed (\"C\", a) FROM 's3://stage/list/' {ROLE} PARQUET"
+            "COPY listed (\"C\", a) FROM 's3://stagecopy/list/' {ROLE} PARQUET"
         ))
         .await
         .unwrap();
     client
         .batch_execute(&format!(
-            "COPY listed FROM 's3://stage/list/' {ROLE} PARQUET FILLRECORD"
+            "COPY listed FROM 's3://stagecopy/list/' {ROLE} PARQUET FILLRECORD"
         ))
         .await
         .unwrap();
@@ -579,13 +607,13 @@ async fn column_lists_defaults_and_fillrecord() {
     );
     let text = error(
         &client,
-        &format!("COPY listed (a, id) FROM 's3://stage/list/' {ROLE} PARQUET"),
+        &format!("COPY listed (a, id) FROM 's3://stagecopy/list/' {ROLE} PARQUET"),
     )
     .await;
     assert!(text.contains("identity column"), "{text}");
     client
         .batch_execute(&format!(
-            "COPY listed (a, id) FROM 's3://stage/list/' {ROLE} PARQUET EXPLICIT_IDS"
+            "COPY listed (a, id) FROM 's3://stagecopy/list/' {ROLE} PARQUET EXPLICIT_IDS"
         ))
         .await
         .unwrap();
@@ -597,13 +625,15 @@ async fn column_lists_defaults_and_fillrecord() {
 
 #[tokio::test]
 async fn super_through_a_temporary_table() {
-    STACK.put(
-        "super/a.parquet",
-        &parquet(vec![
-            ("x", integers([1])),
-            ("y", texts(&["{\"b\": [1.50, \"ü\"], \"a\": null}"])),
-        ]),
-    );
+    STACK
+        .put(
+            "super/a.parquet",
+            parquet(vec![
+                ("x", integers([1])),
+                ("y", texts(&["{\"b\": [1.50, \"ü\"], \"a\": null}"])),
+            ]),
+        )
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE parsed (a BIGINT, doc SUPER)")
@@ -613,7 +643,7 @@ async fn super_through_a_temporary_table() {
         "BEGIN",
         "LOCK parsed",
         "CREATE TEMP TABLE staged (a BIGINT, doc VARCHAR(65535))",
-        &format!("COPY staged FROM 's3://stage/super/' {ROLE} PARQUET"),
+        &format!("COPY staged FROM 's3://stagecopy/super/' {ROLE} PARQUET"),
         "INSERT INTO parsed SELECT a, JSON_PARSE(doc) FROM staged",
         "COMMIT",
     ] {
@@ -641,9 +671,11 @@ async fn super_through_a_temporary_table() {
 
 #[tokio::test]
 async fn one_message_many_statements() {
-    STACK.put("multi/a.parquet", &parquet(vec![("x", integers([1, 2]))]));
+    STACK
+        .put("multi/a.parquet", parquet(vec![("x", integers([1, 2]))]))
+        .await;
     let (client, _) = STACK.connect().await;
-    let copy = format!("COPY stage_of_multi FROM 's3://stage/multi/' {ROLE} PARQUET");
+    let copy = format!("COPY stage_of_multi FROM 's3://stagecopy/multi/' {ROLE} PARQUET");
     let all = format!(
         "CREATE TABLE multi (a BIGINT); CREATE TEMP TABLE stage_of_multi (a BIGINT); {copy}; \
          INSERT INTO multi SELECT a FROM stage_of_multi; SELECT count(*) FROM multi"
@@ -669,16 +701,15 @@ async fn one_message_many_statements() {
 
 #[tokio::test]
 async fn the_extended_protocol_copies_too() {
-    STACK.put(
-        "extended/a.parquet",
-        &parquet(vec![("x", integers([1, 2]))]),
-    );
+    STACK
+        .put("extended/a.parquet", parquet(vec![("x", integers([1, 2]))]))
+        .await;
     let (client, mut notices) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE extended (a BIGINT)")
         .await
         .unwrap();
-    let copy = format!("COPY extended FROM 's3://stage/extended/' {ROLE} PARQUET");
+    let copy = format!("COPY extended FROM 's3://stagecopy/extended/' {ROLE} PARQUET");
     // The tag carries no count.
     assert_eq!(client.execute(&copy, &[]).await.unwrap(), 0);
     assert!(notices.recv().await.unwrap().contains("2 record(s)"));
@@ -701,7 +732,7 @@ async fn the_extended_protocol_copies_too() {
     let text = told(
         &client
             .execute(
-                "COPY extended FROM 's3://stage/none' IAM_ROLE default PARQUET",
+                "COPY extended FROM 's3://stagecopy/none' IAM_ROLE default PARQUET",
                 &[],
             )
             .await
@@ -720,7 +751,7 @@ async fn the_extended_protocol_copies_too() {
         &client
             .execute(
                 "COPY extended FROM $1 IAM_ROLE default PARQUET",
-                &[&"s3://stage/extended/"],
+                &[&"s3://stagecopy/extended/"],
             )
             .await
             .unwrap_err(),
@@ -753,7 +784,8 @@ async fn lock_first_sees_what_was_committed_meanwhile() {
         rows(&other, "SELECT count(*) FROM ledger").await
     };
     let commits = async {
-        wait_for_lock().await;
+        let behind = STACK.connect_behind().await;
+        until_waiting(&behind, "relation = 'mutex'::regclass").await;
         one.batch_execute("COMMIT").await.unwrap();
     };
     let (seen, ()) = tokio::join!(waits, commits);
@@ -761,21 +793,12 @@ async fn lock_first_sees_what_was_committed_meanwhile() {
     other.batch_execute("ROLLBACK").await.unwrap();
 }
 
-/// Until somebody waits for the table `mutex`, as PostgreSQL sees it.
-async fn wait_for_lock() {
-    let (client, connection) = tokio_postgres::Config::new()
-        .host("127.0.0.1")
-        .port(STACK.postgres_port)
-        .user("redshift_admin")
-        .dbname("dev")
-        .connect(tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
+/// Until somebody waits for a lock like that, as PostgreSQL sees it.
+async fn until_waiting(behind: &Client, lock: &str) {
     loop {
-        let waiting: i64 = client
+        let waiting: i64 = behind
             .query_one(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'mutex'::regclass",
+                &format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND {lock}"),
                 &[],
             )
             .await
@@ -854,18 +877,20 @@ async fn truncate_commits() {
 
 #[tokio::test]
 async fn keys_are_not_enforced_but_widths_are() {
-    STACK.put(
-        "key/a.parquet",
-        &parquet(vec![("x", integers([1, 1])), ("y", texts(&["a", "a"]))]),
-    );
+    STACK
+        .put(
+            "key/a.parquet",
+            parquet(vec![("x", integers([1, 1])), ("y", texts(&["a", "a"]))]),
+        )
+        .await;
     let (client, _) = STACK.connect().await;
     client
-        .batch_execute("CREATE TABLE parents (a BIGINT PRIMARY KEY); CREATE TABLE doubles (a BIGINT PRIMARY KEY REFERENCES parents (a), b VARCHAR(4), UNIQUE (b))")
+        .batch_execute("CREATE TABLE parents (a BIGINT PRIMARY KEY); CREATE TABLE doubles (a BIGINT PRIMARY KEY REFERENCES parents (a), b VARCHAR(4), UNIQUE (a))")
         .await
         .unwrap();
     client
         .batch_execute(&format!(
-            "COPY doubles FROM 's3://stage/key/' {ROLE} PARQUET"
+            "COPY doubles FROM 's3://stagecopy/key/' {ROLE} PARQUET"
         ))
         .await
         .unwrap();
@@ -919,7 +944,9 @@ async fn keys_are_not_enforced_but_widths_are() {
 
 #[tokio::test]
 async fn others_see_neither_tables_nor_history() {
-    STACK.put("others/a.parquet", &parquet(vec![("x", integers([1]))]));
+    STACK
+        .put("others/a.parquet", parquet(vec![("x", integers([1]))]))
+        .await;
     let (client, _) = STACK.connect().await;
     client
         .batch_execute("CREATE TABLE mine_alone (a BIGINT)")
@@ -927,14 +954,18 @@ async fn others_see_neither_tables_nor_history() {
         .unwrap();
     client
         .batch_execute(&format!(
-            "COPY mine_alone FROM 's3://stage/others/' {ROLE} PARQUET"
+            "COPY mine_alone FROM 's3://stagecopy/others/' {ROLE} PARQUET"
         ))
+        .await
+        .unwrap();
+    client
+        .batch_execute("CREATE USER other PASSWORD 'other'")
         .await
         .unwrap();
     let (other, _) = STACK.connect_as("other", "other").await.unwrap();
     let text = error(
         &other,
-        &format!("COPY mine_alone FROM 's3://stage/others/' {ROLE} PARQUET"),
+        &format!("COPY mine_alone FROM 's3://stagecopy/others/' {ROLE} PARQUET"),
     )
     .await;
     assert_eq!(text, "42501 permission denied for relation mine_alone []");
@@ -950,15 +981,15 @@ async fn others_see_neither_tables_nor_history() {
 
 #[tokio::test]
 async fn who_may_come_in() {
-    let text = told(&STACK.connect_as("tester", "wrong").await.err().unwrap());
+    let text = told(&STACK.connect_as("stagecopy", "wrong").await.err().unwrap());
     assert_eq!(
         text,
-        "28P01 password authentication failed for user \"tester\" []"
+        "28P01 password authentication failed for user \"stagecopy\" []"
     );
     let text = told(&STACK.connect_plainly().await.err().unwrap());
     assert_eq!(
         text,
-        "28000 no pg_hba.conf entry for host \"127.0.0.1\", user \"tester\", database \"dev\", SSL off []"
+        "28000 no pg_hba.conf entry for host \"127.0.0.1\", user \"stagecopy\", database \"dev\", SSL off []"
     );
 }
 
@@ -981,10 +1012,12 @@ async fn cancellation_reaches_postgresql() {
     assert_eq!(rows(&client, "SELECT 1").await, ["1"]);
 }
 
-#[test]
-fn psql_talks_to_it() {
-    STACK.put("psql/a.parquet", &parquet(vec![("x", integers([1]))]));
-    let copy = format!("COPY psql FROM 's3://stage/psql/' {ROLE} PARQUET");
+#[tokio::test]
+async fn psql_talks_to_it() {
+    STACK
+        .put("psql/a.parquet", parquet(vec![("x", integers([1]))]))
+        .await;
+    let copy = format!("COPY psql FROM 's3://stagecopy/psql/' {ROLE} PARQUET");
     let (out, errors) = STACK.psql(&[
         "-c",
         "SELECT version()",
@@ -1011,4 +1044,60 @@ fn psql_talks_to_it() {
         errors.contains("syntax error at or near \"STDIN\""),
         "{errors}"
     );
+}
+
+#[tokio::test]
+async fn two_who_create_the_same_table() {
+    let (one, _) = STACK.connect().await;
+    let (other, _) = STACK.connect().await;
+    one.batch_execute("BEGIN").await.unwrap();
+    one.batch_execute("CREATE TABLE raced (a BIGINT)")
+        .await
+        .unwrap();
+    let commits = async {
+        let behind = STACK.connect_behind().await;
+        until_waiting(&behind, "locktype = 'transactionid'").await;
+        one.batch_execute("COMMIT").await.unwrap();
+    };
+    let (text, ()) = tokio::join!(
+        error(&other, "CREATE TABLE IF NOT EXISTS raced (a BIGINT)"),
+        commits
+    );
+    assert_eq!(text, "42P07 Relation \"raced\" already exists []");
+}
+
+#[tokio::test]
+async fn columns_that_cannot_be_widened() {
+    let (client, _) = STACK.connect().await;
+    client
+        .batch_execute(
+            "CREATE TABLE narrow (a VARCHAR(4) DEFAULT 'x', b VARCHAR(4) PRIMARY KEY, c VARCHAR(4), d VARCHAR(4)); \
+             CREATE VIEW narrow_view AS SELECT d FROM narrow",
+        )
+        .await
+        .unwrap();
+    for (column, message) in [
+        ("a", "default"),
+        ("b", "key"),
+        ("d", "used by a view or rule"),
+    ] {
+        let text = error(
+            &client,
+            &format!("ALTER TABLE narrow ALTER COLUMN {column} TYPE VARCHAR(9)"),
+        )
+        .await;
+        assert!(text.contains(message), "{column}: {text}");
+    }
+    client
+        .batch_execute("ALTER TABLE narrow ALTER COLUMN c TYPE VARCHAR(9)")
+        .await
+        .unwrap();
+    client
+        .batch_execute("ALTER TABLE narrow ALTER COLUMN c TYPE VARCHAR(14)")
+        .await
+        .unwrap();
+    client
+        .batch_execute("INSERT INTO narrow VALUES ('x', 'x', 'äääääää', 'x')")
+        .await
+        .unwrap();
 }

@@ -1,330 +1,91 @@
-//! A stack for the tests of the judge: PostgreSQL, S3 and the judge, once for the whole binary.
+//! One stack for all tests of the judge, and clients of it.
 //!
-//! PostgreSQL runs under a shell that waits for the end of this process (a closed pipe) and then stops
-//! it and removes its folder, however the process ended.
+//! The stack is never dropped: its keeper clears away when this process has ended, however it did.
 
-use std::io::Write;
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use local_redshift::objects::ObjectsConfig;
-use local_redshift::session::{self, Judge};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use local_redshift::environment::Addresses;
+use local_redshift::stack::{self, Options, Port};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
-/// The ordinary user of the tests.
-pub const USER: &str = "tester";
-/// Its password.
-pub const PASSWORD: &str = "it's a \\ password";
+/// What the server says beside its answers.
+pub(crate) type Notices = UnboundedReceiver<String>;
 
-/// What tests need to know.
-pub struct Stack {
-    /// The judge's port.
-    pub port: u16,
-    /// PostgreSQL's own port.
-    pub postgres_port: u16,
-    /// The certificate to trust.
-    pub roots: PathBuf,
-    /// The folder behind the bucket `stage`.
-    pub bucket: PathBuf,
-    /// The log of COPYs.
-    pub copy_log: PathBuf,
-    certificate: rustls_pki_types::CertificateDer<'static>,
-    _postgres: Child,
+/// The running stack, as tests see it.
+pub(crate) struct Running {
+    stack: stack::Stack,
 }
 
 /// The one stack.
-pub static STACK: LazyLock<Stack> = LazyLock::new(start);
+pub(crate) static STACK: LazyLock<Running> = LazyLock::new(start);
 
-fn postgres_bin() -> PathBuf {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .expect("PostgreSQL is installed")
-        .map(|entry| entry.unwrap().path().join("bin"))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    found.sort();
-    found.pop().expect("PostgreSQL is installed")
-}
-
-/// The user and group that may run PostgreSQL: postgres where this is root, else nobody else.
-fn unprivileged() -> Option<(u32, u32)> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let is_root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let entry: Vec<&str> = passwd
-        .lines()
-        .find(|line| line.starts_with("postgres:"))?
-        .split(':')
-        .collect();
-    is_root.then(|| (entry[2].parse().unwrap(), entry[3].parse().unwrap()))
-}
-
-fn command(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("LC_ALL", "C.UTF-8");
-    if let Some((user, group)) = unprivileged() {
-        command.uid(user).gid(group);
-    }
-    command
-}
-
-fn succeed(command: &mut Command) {
-    let output = command.output().expect("it can be started");
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-fn start_postgres(folder: &Path, port: u16) -> Child {
-    let bin = postgres_bin();
-    let data = folder.join("data");
-    succeed(
-        command(&bin.join("initdb"), folder)
-            .args([
-                "-U",
-                "redshift_admin",
-                "-A",
-                "trust",
-                "--no-sync",
-                "--no-instructions",
-                "-E",
-                "UTF8",
-            ])
-            .args(["--locale=C.UTF-8", "-D"])
-            .arg(&data),
-    );
-    let mut single = command(&bin.join("postgres"), folder)
-        .args(["--single", "-b", "-O", "-j", "-D"])
-        .arg(&data)
-        .arg("template1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    single
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(local_redshift::TYPES_SQL.as_bytes())
-        .unwrap();
-    assert!(single.wait().unwrap().success());
-    std::fs::write(
-        data.join("pg_hba.conf"),
-        "host all redshift_admin 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 md5\n",
-    )
+fn start() -> Running {
+    let stack = stack::start(&Options {
+        directory: None,
+        copy_log: None,
+        redshift_port: Port::Free,
+        s3_port: Port::Free,
+        postgres_port: Port::Free,
+        program: PathBuf::from(env!("CARGO_BIN_EXE_local-redshift")),
+    })
     .unwrap();
-    let script = r#""$1/postgres" -D data -c listen_addresses=127.0.0.1 -c port="$2" -c unix_socket_directories= \
-        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c standard_conforming_strings=off \
-        -c escape_string_warning=off -c default_transaction_isolation='repeatable read' \
-        -c password_encryption=md5 >log 2>&1 &
-        server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf ./*"#;
-    let child = command(Path::new("/bin/sh"), folder)
-        .args(["-c", script, "sh"])
-        .arg(&bin)
-        .arg(port.to_string())
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let ready = || {
-        let mut probe = Command::new(bin.join("pg_isready"));
-        probe
-            .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    };
-    for _ in 0..200 {
-        if ready() {
-            return child;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!(
-        "PostgreSQL does not start: {}",
-        std::fs::read_to_string(folder.join("log")).unwrap_or_default()
-    );
+    Running { stack }
 }
 
-fn psql_as_admin(port: u16, database: &str, text: &str) {
-    let mut child = Command::new(postgres_bin().join("psql"))
-        .args([
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "redshift_admin",
-            "-p",
-            &port.to_string(),
-        ])
-        .args(["-d", database])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    assert!(child.wait().unwrap().success());
-}
-
-fn start() -> Stack {
-    let postgres_folder =
-        std::env::temp_dir().join(format!("local-redshift-judge-{}", std::process::id()));
-    std::fs::create_dir(&postgres_folder).unwrap();
-    if let Some((user, group)) = unprivileged() {
-        std::os::unix::fs::chown(&postgres_folder, Some(user), Some(group)).unwrap();
+fn tls(roots: &str) -> tokio_postgres_rustls::MakeRustlsConnect {
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(roots).unwrap() {
+        store.add(certificate.unwrap()).unwrap();
     }
-    let postgres_port = free_port();
-    let postgres = start_postgres(&postgres_folder, postgres_port);
-    psql_as_admin(postgres_port, "template1", local_redshift::REDSHIFT_SQL);
-    let password = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
-    psql_as_admin(
-        postgres_port,
-        "postgres",
-        &format!(
-            "CREATE USER {USER} PASSWORD '{password}';\nCREATE USER other PASSWORD 'other';\nCREATE DATABASE dev OWNER {USER};\n"
-        ),
-    );
-
-    // PostgreSQL's folder goes with it; the rest is small and lies beside the test binary.
-    let folder =
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{}", std::process::id()));
-    let bucket = folder.join("s3/stage");
-    std::fs::create_dir_all(&bucket).unwrap();
-    let issued =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
-            .unwrap();
-    let roots = folder.join("roots.pem");
-    std::fs::write(&roots, issued.cert.pem()).unwrap();
-    let certificate = issued.cert.der().clone();
-    let key =
-        rustls_pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-
-    let judge_listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let s3_listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = judge_listener.local_addr().unwrap().port();
-    let copy_log = folder.join("copies.jsonl");
-    let judge = Arc::new(Judge {
-        postgres_port,
-        postgres_superuser: "redshift_admin".to_owned(),
-        tls: Arc::new(tls),
-        objects: ObjectsConfig {
-            endpoint: format!(
-                "http://127.0.0.1:{}",
-                s3_listener.local_addr().unwrap().port()
-            ),
-            region: "us-east-1".to_owned(),
-            access_key_id: "AKIDLOCAL".to_owned(),
-            secret_access_key: "local-secret".to_owned(),
-        },
-        copy_log: Some(copy_log.clone()),
-    });
-    let s3_folder = folder.join("s3");
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            tokio::spawn(serve_s3(s3_listener, s3_folder));
-            judge_listener.set_nonblocking(true).unwrap();
-            let listener = tokio::net::TcpListener::from_std(judge_listener).unwrap();
-            session::serve(listener, judge).await.unwrap();
-        });
-    });
-    Stack {
-        port,
-        postgres_port,
-        roots,
-        bucket,
-        copy_log,
-        certificate,
-        _postgres: postgres,
-    }
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    tokio_postgres_rustls::MakeRustlsConnect::new(config)
 }
 
-async fn serve_s3(listener: TcpListener, folder: PathBuf) {
-    let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
-    builder.set_auth(s3s::auth::SimpleAuth::from_single(
-        "AKIDLOCAL",
-        "local-secret",
-    ));
-    let service = builder.build();
-    listener.set_nonblocking(true).unwrap();
-    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let service = service.clone();
-        tokio::spawn(async move {
-            let http =
-                hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-            let _ = http
-                .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
-                .await;
-        });
+impl Running {
+    /// Where it is.
+    pub(crate) fn at(&self) -> &Addresses {
+        self.stack.addresses()
     }
-}
 
-impl Stack {
+    fn config(&self, user: &str, password: &str) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config.host("localhost").port(self.at().redshift_port);
+        config
+            .user(user)
+            .password(password)
+            .dbname(self.at().database);
+        config
+    }
+
     /// A connection through the judge, and the notices it is sent.
-    pub async fn connect(&self) -> (Client, tokio::sync::mpsc::UnboundedReceiver<String>) {
-        self.connect_as(USER, PASSWORD)
+    pub(crate) async fn connect(&self) -> (Client, Notices) {
+        self.connect_as(self.at().user, &self.at().password)
             .await
-            .expect("the judge lets the tester in")
+            .expect("the judge lets the stack's user in")
     }
 
     /// The same as another user.
-    pub async fn connect_as(
+    pub(crate) async fn connect_as(
         &self,
         user: &str,
         password: &str,
-    ) -> Result<(Client, tokio::sync::mpsc::UnboundedReceiver<String>), tokio_postgres::Error> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-        let (client, mut connection) = tokio_postgres::Config::new()
-            .host("localhost")
-            .port(self.port)
-            .user(user)
-            .password(password)
-            .dbname("dev")
-            .connect(tls)
+    ) -> Result<(Client, Notices), tokio_postgres::Error> {
+        let (client, mut connection) = self
+            .config(user, password)
+            .connect(tls(&self.at().ca))
             .await?;
-        let (sender, notices) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, notices) = unbounded_channel();
         tokio::spawn(async move {
             while let Some(Ok(message)) =
                 std::future::poll_fn(|context| connection.poll_message(context)).await
@@ -337,68 +98,88 @@ impl Stack {
         Ok((client, notices))
     }
 
-    /// A connection without TLS.
-    pub async fn connect_plainly(&self) -> Result<(), tokio_postgres::Error> {
-        tokio_postgres::Config::new()
+    /// What a connection without TLS comes to.
+    pub(crate) async fn connect_plainly(&self) -> Result<(), tokio_postgres::Error> {
+        let config = self.config(self.at().user, &self.at().password);
+        config.connect(NoTls).await.map(|_| ())
+    }
+
+    /// A connection to the PostgreSQL behind, as its superuser.
+    pub(crate) async fn connect_behind(&self) -> Client {
+        let (client, connection) = tokio_postgres::Config::new()
             .host("127.0.0.1")
-            .port(self.port)
-            .user(USER)
-            .password(PASSWORD)
-            .dbname("dev")
+            .port(self.at().postgres_port)
+            .user("redshift_admin")
+            .dbname(self.at().database)
             .connect(NoTls)
             .await
-            .map(|_| ())
+            .unwrap();
+        tokio::spawn(connection);
+        client
     }
 
     /// `psql` over TLS with the certificate verified: standard output and standard error.
-    pub fn psql(&self, arguments: &[&str]) -> (String, String) {
-        let output = Command::new(postgres_bin().join("psql"))
-            .env("PGPASSWORD", PASSWORD)
+    pub(crate) fn psql(&self, arguments: &[&str]) -> (String, String) {
+        let at = self.at();
+        let output = Command::new(Path::new(&at.postgres_bin).join("psql"))
+            .env("PGPASSWORD", &at.password)
             .env("PGSSLMODE", "verify-full")
-            .env("PGSSLROOTCERT", &self.roots)
+            .env("PGSSLROOTCERT", &at.ca)
             .args([
                 "-X",
                 "-A",
                 "-t",
                 "-h",
                 "localhost",
-                "-U",
-                USER,
-                "-d",
-                "dev",
                 "-p",
-                &self.port.to_string(),
+                &at.redshift_port.to_string(),
             ])
+            .args(["-U", at.user, "-d", at.database])
             .args(arguments)
             .output()
             .unwrap();
-        (
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
     }
 
-    /// Puts an object into the bucket `stage`.
-    pub fn put(&self, key: &str, bytes: &[u8]) {
-        let path = self.bucket.join(key);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+    fn s3(&self) -> aws_sdk_s3::Client {
+        let at = self.at();
+        let credentials = Credentials::new(
+            &at.access_key_id,
+            &at.secret_access_key,
+            None,
+            None,
+            "tests",
+        );
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(at.region))
+            .endpoint_url(format!("http://127.0.0.1:{}", at.s3_port))
+            .credentials_provider(credentials)
+            .force_path_style(true)
+            .build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    /// Puts an object into the stack's bucket.
+    pub(crate) async fn put(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.s3().put_object().bucket("stagecopy").key(key);
+        put.body(bytes.into()).send().await.unwrap();
     }
 
     /// Puts a manifest of objects of the bucket, as large as they are, all mandatory.
-    pub fn manifest(&self, key: &str, objects: &[&str]) {
-        let entries: Vec<_> = objects
-            .iter()
-            .map(|object| {
-                let length = std::fs::metadata(self.bucket.join(object)).unwrap().len();
-                serde_json::json!({"url": format!("s3://stage/{object}"), "mandatory": true, "meta": {"content_length": length}})
-            })
-            .collect();
-        self.put(
-            key,
-            serde_json::json!({ "entries": entries })
-                .to_string()
-                .as_bytes(),
-        );
+    pub(crate) async fn manifest(&self, key: &str, objects: &[&str]) {
+        let mut entries = Vec::new();
+        for object in objects {
+            let head = self.s3().head_object().bucket("stagecopy").key(*object);
+            let length = head.send().await.unwrap().content_length().unwrap();
+            entries.push(serde_json::json!({
+                "url": format!("s3://stagecopy/{object}"),
+                "mandatory": true,
+                "meta": {"content_length": length},
+            }));
+        }
+        let manifest = serde_json::json!({ "entries": entries });
+        self.put(key, manifest.to_string().into_bytes()).await;
     }
 }
