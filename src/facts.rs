@@ -46,6 +46,14 @@ pub struct Untracked {
     pub longest_name: Option<u64>,
 }
 
+impl Untracked {
+    /// Takes in what another part of the input had.
+    pub fn merge(&mut self, other: &Self) {
+        self.excess |= other.excess;
+        self.longest_name = self.longest_name.max(other.longest_name);
+    }
+}
+
 /// What was seen under one key, in the records that were not rejected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyFacts {
@@ -269,11 +277,7 @@ impl Facts {
     /// Takes in the facts of a later part of the input. Commutative but for the order of the keys
     /// (and for which keys are kept once there are more than [`MAX_KEYS`]).
     pub fn merge(&mut self, later: Facts) {
-        self.untracked.excess |= later.untracked.excess;
-        self.untracked.longest_name = self
-            .untracked
-            .longest_name
-            .max(later.untracked.longest_name);
+        self.untracked.merge(&later.untracked);
         let mut places: HashMap<String, usize> = self
             .keys
             .iter()

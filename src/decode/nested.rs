@@ -254,6 +254,10 @@ impl Walk<'_, '_, '_> {
     }
 
     fn check_text(&mut self, at: usize, span: Span) {
+        let written = (span.end - span.start) as u64;
+        if span.escapes == Escapes::None && written <= MAX_TEXT_BYTES && self.scanner.is_text() {
+            return;
+        }
         match resolve(self.scanner, span, &mut self.work.scratch) {
             Ok(text) if text.len() as u64 <= MAX_TEXT_BYTES => {}
             Ok(text) => {

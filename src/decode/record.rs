@@ -131,12 +131,7 @@ impl<'s> Records<'s> {
             });
             self.facts.keys[place].observe(observation);
         }
-        if self.untracked != Untracked::default() {
-            self.facts.merge(Facts {
-                keys: Vec::new(),
-                untracked: self.untracked.clone(),
-            });
-        }
+        self.facts.untracked.merge(&self.untracked);
     }
 
     /// What can be said of a row only when it is complete.

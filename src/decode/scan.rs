@@ -184,6 +184,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether all of the piece is known to be UTF-8, so that no part of it need be looked at.
+    #[inline(always)]
+    pub(super) fn is_text(&self) -> bool {
+        self.text.is_some()
+    }
+
     /// Bytes of the piece as text; where it stops being UTF-8 if it does. Both ends stand at ASCII.
     #[inline]
     pub(super) fn text(&self, start: usize, end: usize) -> Result<&'a str, usize> {
