@@ -34,6 +34,10 @@ use crate::schema::{ColumnType, Schema};
 /// Longest row in bytes of its staged values (Redshift: COPY, maximum size of an input row).
 pub const MAX_ROW_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Rejected records of a chunk that are kept with their reasons; the others are counted. A chunk of
+/// rubbish has millions.
+pub const MAX_KEPT_REJECTS: usize = 1_000;
+
 /// The byte order mark a source may begin with (RFC 8259 section 8.1 lets a reader ignore it).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -49,7 +53,8 @@ pub struct Decoded {
     /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
     /// columns, in the order of first appearance
     pub facts: Facts,
-    /// Rejected records, in the order of the input
+    /// Rejected records, in the order of the input: the first [`MAX_KEPT_REJECTS`], and each after
+    /// which nothing more of its source was read. `counts` has all.
     pub rejects: Vec<Reject>,
     /// One entry a source, in the order of the pieces
     pub counts: Vec<SourceCount>,
@@ -340,6 +345,9 @@ impl Run<'_> {
         let place = places.find(at);
         let count = self.counts.last_mut().expect("a piece is counted");
         count.rejected += 1;
+        if self.rejects.len() >= MAX_KEPT_REJECTS && rest == Rest::Read {
+            return;
+        }
         self.rejects.push(Reject {
             source: count.source,
             line: place.line,

@@ -137,10 +137,12 @@ impl ColumnType {
                 },
                 Some(inside) => {
                     let (precision, scale) = inside.split_once(',').unwrap_or((inside, "0"));
-                    Self::Decimal {
-                        precision: precision.trim().parse().ok()?,
-                        scale: scale.trim().parse().ok()?,
+                    let (precision, scale) =
+                        (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+                    if !(1..=MAX_DECIMAL_PRECISION).contains(&precision) || scale > precision {
+                        return None;
                     }
+                    Self::Decimal { precision, scale }
                 }
             },
             _ => return None,
@@ -288,6 +290,8 @@ mod tests {
             ("varbyte", Some(ColumnType::Varbyte(64_000))),
             ("time without time zone", Some(ColumnType::Time)),
             ("time with time zone", None),
+            ("numeric(200,3)", None),
+            ("numeric(5,6)", None),
             ("geometry", None),
             ("integer[]", None),
         ] {

@@ -99,8 +99,8 @@ pub struct Conversion {
     pub facts: Facts,
     /// What each source was, in order; fewer if reading stopped early
     pub sources: Vec<Converted>,
-    /// Rejected records, in order
-    pub rejects: Vec<Reject>,
+    /// Rejected records
+    pub rejected: Rejected,
     /// Whether everything was read
     pub extent: Extent,
 }
@@ -125,12 +125,25 @@ pub enum Extent {
     Stopped,
 }
 
-impl Conversion {
-    /// Whether the input cannot be loaded as it is: too many rejects, or one after which the rest of
-    /// its source was not read.
-    pub fn is_rejected(&self, max_rejects: u64) -> bool {
-        self.rejects.len() as u64 > max_rejects
-            || self.rejects.iter().any(|r| r.rest == Rest::Unread)
+/// Rejected records: all of them counted, some of them kept.
+#[derive(Clone, Debug, Default)]
+pub struct Rejected {
+    /// How many there are
+    pub count: u64,
+    /// The first [`decode::MAX_KEPT_REJECTS`], in order, and each after which nothing more of its
+    /// source was read
+    pub first: Vec<Reject>,
+}
+
+impl Rejected {
+    /// Adds what came after.
+    pub fn add(&mut self, count: u64, rejects: impl IntoIterator<Item = Reject>) {
+        self.count += count;
+        for reject in rejects {
+            if self.first.len() < decode::MAX_KEPT_REJECTS || reject.rest == Rest::Unread {
+                self.first.push(reject);
+            }
+        }
     }
 }
 
@@ -487,7 +500,7 @@ impl<'a> Assembly<'a> {
                 seen: vec![false; schema.columns.len()],
                 facts: Facts::default(),
                 sources: Vec::new(),
-                rejects: Vec::new(),
+                rejected: Rejected::default(),
                 extent: Extent::Whole,
             },
             counts: vec![(0, 0); job.sources.len()],
@@ -512,7 +525,7 @@ impl<'a> Assembly<'a> {
                 if let Some(attempt) = self.take(one)? {
                     return Ok(Some(attempt));
                 }
-                if self.conversion.rejects.len() as u64 > self.job.options.max_rejects {
+                if self.conversion.rejected.count > self.job.options.max_rejects {
                     self.conversion.extent = Extent::Stopped;
                     return Ok(None);
                 }
@@ -548,7 +561,8 @@ impl<'a> Assembly<'a> {
         let read: u64 = output.counts.iter().map(|count| count.read).sum();
         self.meter.records.fetch_add(read, Ordering::Relaxed);
         self.meter.bytes.fetch_add(one.inflated, Ordering::Relaxed);
-        self.conversion.rejects.extend(output.rejects);
+        let rejected = output.counts.iter().map(|count| count.rejected).sum();
+        self.conversion.rejected.add(rejected, output.rejects);
         if let Some(row_group) = output.row_group {
             self.append(row_group, output.rows, &output.counts, one.ranges)?;
         }

@@ -22,7 +22,7 @@ use crate::schema::Schema;
 use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
 use crate::source::{self, Place, Source};
 use crate::sql::Authorization;
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Job, Meter, Rejected};
 use crate::store::{self, S3Options, Store};
 use crate::terminal::Progress;
 
@@ -63,7 +63,7 @@ enum Spanning {
 struct Batch {
     staged: Staged,
     sources: Vec<Source>,
-    rejects: Vec<Reject>,
+    rejected: Rejected,
     notes: Vec<String>,
 }
 
@@ -259,7 +259,7 @@ impl Run<'_> {
             Spanning::Allowed => vec![sources.clone()],
             Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
         };
-        let (staged, rejects) = self.stage_groups(groups, schema, &sources).await?;
+        let (staged, rejected) = self.stage_groups(groups, schema, &sources).await?;
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
@@ -273,7 +273,7 @@ impl Run<'_> {
         Ok(Batch {
             staged,
             sources,
-            rejects,
+            rejected,
             notes,
         })
     }
@@ -285,10 +285,10 @@ impl Run<'_> {
         groups: Vec<Vec<Source>>,
         mut schema: Schema,
         sources: &[Source],
-    ) -> Result<(Staged, Vec<Reject>), Cause> {
+    ) -> Result<(Staged, Rejected), Cause> {
         'again: loop {
             let mut staged = Staged::default();
-            let mut rejects = Vec::new();
+            let mut rejected = Rejected::default();
             for group in &groups {
                 let first =
                     u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
@@ -302,13 +302,17 @@ impl Run<'_> {
                 let prefix = self.prefix(group);
                 let work = stage::stage(job, &self.store, &prefix, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
-                rejects.extend(conversion.rejects.iter().map(|reject| Reject {
-                    source: reject.source + first,
-                    ..reject.clone()
-                }));
+                let further_rejects = conversion.rejected.first.into_iter();
+                rejected.add(
+                    conversion.rejected.count,
+                    further_rejects.map(|reject| Reject {
+                        source: reject.source + first,
+                        ..reject
+                    }),
+                );
                 refuse_rejected(
-                    &conversion,
-                    &rejects,
+                    &rejected,
+                    conversion.extent,
                     sources,
                     self.export.conversion.max_rejects,
                 )?;
@@ -324,7 +328,7 @@ impl Run<'_> {
                 schema.clone_from(&further.schema);
                 staged.append(further);
             }
-            return Ok((staged, rejects));
+            return Ok((staged, rejected));
         }
     }
 
@@ -486,7 +490,7 @@ fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committe
     report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
-    report.rejects = inputs::reject_lines(&made.rejects, &made.sources);
+    report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
     report
 }
 
@@ -522,8 +526,8 @@ async fn to_directory(
     let work = stage::stage(job, &store, "shared", &meter);
     let (staged, conversion) = watched(progress, &meter, work).await?;
     refuse_rejected(
-        &conversion,
-        &conversion.rejects,
+        &conversion.rejected,
+        conversion.extent,
         &sources,
         export.conversion.max_rejects,
     )?;
@@ -541,6 +545,6 @@ async fn to_directory(
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
     report.notes = inferred.notes;
     report.warnings = warnings;
-    report.rejects = inputs::reject_lines(&conversion.rejects, &sources);
+    report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);
     Ok(report)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::decode::{Reject, UnknownKeys};
+use crate::decode::{Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
@@ -14,7 +14,7 @@ use crate::report::{LISTED_REJECTS, RejectLine};
 use crate::schema::Schema;
 use crate::settings::{Conversion as ConversionSettings, Inputs};
 use crate::source::{self, Found, Naming, Source};
-use crate::stage::{self, Conversion, Job, Meter, Options};
+use crate::stage::{self, Extent, Job, Meter, Options, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
@@ -100,8 +100,8 @@ pub(super) async fn infer(
     let meter = Arc::new(Meter::default());
     let surveyed = watched(progress, &meter, stage::survey(job, &meter)).await?;
     refuse_rejected(
-        &surveyed,
-        &surveyed.rejects,
+        &surveyed.rejected,
+        surveyed.extent,
         sources,
         conversion.max_rejects,
     )?;
@@ -140,19 +140,23 @@ pub(super) async fn watched<T>(
 
 /// An error if more records were rejected than allowed, or the rest of a source was not read.
 pub(super) fn refuse_rejected(
-    conversion: &Conversion,
-    rejects: &[Reject],
+    rejected: &Rejected,
+    extent: Extent,
     sources: &[Source],
     limit: u64,
 ) -> Result<(), Cause> {
-    if !conversion.is_rejected(limit) {
+    let is_unread = rejected
+        .first
+        .iter()
+        .any(|reject| reject.rest == Rest::Unread);
+    if rejected.count <= limit && !is_unread {
         return Ok(());
     }
     Err(Cause::Rejected {
-        rejected: rejects.len() as u64,
+        rejected: rejected.count,
         limit,
-        extent: conversion.extent,
-        rejects: reject_lines(rejects, sources),
+        extent,
+        rejects: reject_lines(&rejected.first, sources),
     })
 }
 

@@ -48,8 +48,8 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let meter = Arc::new(Meter::default());
     let checked = inputs::watched(progress, &meter, stage::survey(job, &meter)).await?;
     inputs::refuse_rejected(
-        &checked,
-        &checked.rejects,
+        &checked.rejected,
+        checked.extent,
         &sources,
         plan.conversion.max_rejects,
     )?;
@@ -75,7 +75,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
         input_bytes: sum(|s| s.finished.stored_bytes),
         notes,
         warnings,
-        rejects: inputs::reject_lines(&checked.rejects, &sources),
+        rejects: inputs::reject_lines(&checked.rejected.first, &sources),
         seconds: started.elapsed().as_secs_f64(),
         table: plan.table,
     }))

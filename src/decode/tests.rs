@@ -135,3 +135,19 @@ fn records_become_columns_in_the_schemas_order() {
         }]
     );
 }
+
+#[test]
+fn rubbish_is_counted_and_not_all_kept() {
+    let bytes = "1 ".repeat(20_000);
+    let decoded = decode(
+        &chunk(Framing::Values, bytes.as_bytes()),
+        &schema(&[]),
+        UnknownKeys::Reject,
+    );
+    let decoded = decoded.expect("values");
+    assert_eq!(decoded.rejects.len(), MAX_KEPT_REJECTS);
+    assert_eq!(
+        (decoded.counts[0].read, decoded.counts[0].rejected),
+        (20_000, 20_000)
+    );
+}
