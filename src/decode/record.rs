@@ -32,6 +32,10 @@ impl From<Broken> for Stop {
     }
 }
 
+fn is_unknown_key(doom: &Doom) -> bool {
+    matches!(doom.reason, Reason::UnknownKey { .. })
+}
+
 /// Records of a chunk as they come.
 pub(super) struct Records<'s> {
     schema: &'s Schema,
@@ -82,8 +86,8 @@ impl<'s> Records<'s> {
     pub(super) fn finish(self) -> (Vec<ArrayRef>, u64, Vec<bool>, Facts) {
         let (arrays, rows) = self.columns.finish();
         let seen = self.seen_null.iter().zip(&arrays);
-        let seen = seen.map(|(null, array)| *null || array.null_count() < array.len());
-        (arrays.clone(), rows, seen.collect(), self.facts)
+        let seen = seen.map(|(null, array)| *null || array.null_count() < array.len()).collect();
+        (arrays, rows, seen, self.facts)
     }
 
     /// Reads the value that begins here as a record. If it is rejected, or not JSON, it leaves
@@ -220,6 +224,11 @@ impl<'s> Records<'s> {
         scanner.skip_space();
         let slot = match slot {
             Ok(slot) => slot,
+            // nothing is lost with a null that no column takes
+            Err(Some(doom)) if scanner.peek() == b'n' && is_unknown_key(&doom) => {
+                scanner.word(b"null")?;
+                return Ok(last);
+            }
             Err(Some(doom)) => {
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
                 return Err(Stop::Doomed(doom));

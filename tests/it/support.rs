@@ -211,12 +211,12 @@ pub(crate) fn equal(table: &str, files: &[&Path]) -> String {
     Run::of(output).expect(0).stdout.trim_end().to_owned()
 }
 
-/// The local Redshift's log: the COPYs into a table.
-pub(crate) fn copies(table: &str) -> Vec<serde_json::Value> {
+/// The local Redshift's log: the COPYs that read from a stage.
+pub(crate) fn copies(stage: &str) -> Vec<serde_json::Value> {
     let log = std::fs::read_to_string(variable("LOCAL_REDSHIFT_COPY_LOG")).unwrap_or_default();
     log.lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"))
-        .filter(|copy| copy["table"].as_str().is_some_and(|name| name.contains(table)))
+        .filter(|copy| copy["statement"].as_str().is_some_and(|text| text.contains(stage)))
         .collect()
 }
 

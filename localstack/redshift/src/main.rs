@@ -2,13 +2,13 @@
 //!
 //! The only place that prints, reads the environment or handles signals.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{ExitCode, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
 use local_redshift::postgres::{self, Account, Installation};
@@ -62,6 +62,13 @@ fn interface() -> Command {
                 .long("copy-log")
                 .value_name("FILE")
                 .help("Append one JSON line a COPY here [default: copies.jsonl in the folder]"),
+        )
+        .arg(
+            path("init-sql")
+                .long("init-sql")
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .help("Run these statements by psql in the new database first; may be repeated"),
         )
         .arg(port(
             "redshift-port",
@@ -162,15 +169,16 @@ fn run(arguments: &ArgMatches) -> Outcome {
         postgres_port: port("postgres-port"),
         program: std::env::current_exe()?,
     };
+    let init_sql: Vec<&PathBuf> = arguments.get_many("init-sql").unwrap_or_default().collect();
     let command: Vec<&OsString> = arguments.get_many("command").unwrap_or_default().collect();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(live(&options, &command))
+        .block_on(live(&options, &init_sql, &command))
 }
 
 /// The stack's life: up, the command or the wait, down.
-async fn live(options: &Options, command: &[&OsString]) -> Outcome {
+async fn live(options: &Options, init_sql: &[&PathBuf], command: &[&OsString]) -> Outcome {
     // Before the start, so that from here on a signal takes the stack down in order.
     let mut signals = Signals::new()?;
     let starting = options.clone();
@@ -180,6 +188,9 @@ async fn live(options: &Options, command: &[&OsString]) -> Outcome {
     if let Some(signal) = signals.pending().await {
         return Ok(128 + u8::try_from(signal.as_raw())?);
     }
+    for file in init_sql {
+        run_sql(&stack, file).await?;
+    }
     let code = match command.split_first() {
         Some((program, arguments)) => run_command(&stack, program, arguments, &mut signals).await,
         None => wait(&stack, &mut signals).await,
@@ -188,21 +199,48 @@ async fn live(options: &Options, command: &[&OsString]) -> Outcome {
     code
 }
 
+/// A program that finds the stack, and nothing else, in its environment.
+fn within(stack: &Stack, program: impl AsRef<OsStr>) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(leads_elsewhere) {
+            command.env_remove(name);
+        }
+    }
+    command.envs(stack.variables(no_proxy().as_deref()));
+    command
+}
+
+fn no_proxy() -> Option<String> {
+    let value = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
+    value.ok()
+}
+
+/// Through the judge, so that the statements are Redshift's. What psql says of an error is seen by the user.
+async fn run_sql(stack: &Stack, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let psql = Path::new(&stack.addresses().postgres_bin).join("psql");
+    let status = within(stack, psql)
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .await?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("the statements in {} failed", file.display()).into())
+    }
+}
+
 async fn run_command(
     stack: &Stack,
     program: &OsString,
     arguments: &[&OsString],
     signals: &mut Signals,
 ) -> Outcome {
-    let mut command = tokio::process::Command::new(program);
+    let mut command = within(stack, program);
     command.args(arguments);
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(leads_elsewhere) {
-            command.env_remove(name);
-        }
-    }
-    let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
-    command.envs(stack.variables(no_proxy.ok().as_deref()));
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -234,9 +272,8 @@ async fn run_command(
 
 /// Prints the variables and stays until a signal comes.
 async fn wait(stack: &Stack, signals: &mut Signals) -> Outcome {
-    let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
     let mut text: String = stack
-        .variables(no_proxy.ok().as_deref())
+        .variables(no_proxy().as_deref())
         .iter()
         .map(|variable| export_line(variable) + "\n")
         .collect();
@@ -319,6 +356,15 @@ fn describe(error: &dyn std::error::Error) -> String {
 }
 
 fn say(text: &str) {
+    // A path may hold anything.
+    let text: String = text
+        .chars()
+        .flat_map(|letter| {
+            let escaped = letter.is_control().then(|| letter.escape_default());
+            let plain = escaped.is_none().then_some(letter);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
     // Nobody is left to be told if this fails.
     let _ = writeln!(io::stderr(), "local-redshift: {text}");
 }

@@ -37,10 +37,12 @@ pub enum PostgresError {
     )]
     NoUser,
     /// A program could not be started at all
-    #[error("cannot run {}", program.display())]
+    #[error("cannot run {} in {} (its user must be able to reach both)", program.display(), folder.display())]
     Run {
         /// Which
         program: PathBuf,
+        /// Its working folder
+        folder: PathBuf,
         /// Why
         #[source]
         source: io::Error,
@@ -333,8 +335,11 @@ fn replace(path: &Path, text: &str) -> Result<(), PostgresError> {
 /// Runs a program to its end with `input` on its standard input.
 fn run(mut command: Command, input: &str) -> Result<(), PostgresError> {
     let program = PathBuf::from(command.get_program());
+    let folder = command.get_current_dir().unwrap_or(Path::new("."));
+    let folder = folder.to_owned();
     let broken = |source| PostgresError::Run {
         program: program.clone(),
+        folder: folder.clone(),
         source,
     };
     let mut child = command

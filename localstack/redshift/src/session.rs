@@ -91,7 +91,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
         Some(First::Cancel(key)) => cancel(judge.postgres_port, &key).await,
         Some(First::Startup(parameters)) => {
             let mut client = Client::new(stream);
-            let result = match startup::accepted(&parameters) {
+            let result = match startup::accepted(&parameters, &judge.postgres_superuser) {
                 Ok(startup) => conversation::hold(&mut client, judge, startup).await,
                 Err(fields) => client.put_error(&fields).await,
             };

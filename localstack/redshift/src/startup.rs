@@ -80,11 +80,16 @@ pub fn no_tls(parameters: &[(String, String)], host: IpAddr) -> Fields {
     Fields::error("FATAL", "28000", &message)
 }
 
-/// What a client asks for, held against what Redshift takes.
+/// What a client asks for, held against what Redshift takes. `superuser` is PostgreSQL's own, who
+/// needs no password there and so must not come in through here.
 ///
 /// # Errors
-/// The FATAL error for a client that asks for more digits than Redshift has.
-pub fn accepted(parameters: &[(String, String)]) -> Result<Startup, Fields> {
+/// The FATAL error for a client that asks for more digits than Redshift has, or for that user.
+pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Startup, Fields> {
+    if value(parameters, "user") == Some(superuser) {
+        let message = format!("password authentication failed for user \"{superuser}\"");
+        return Err(Fields::error("FATAL", "28000", &message));
+    }
     if let Some(digits) = value(parameters, "extra_float_digits")
         && !digits
             .trim()
@@ -188,9 +193,10 @@ pub async fn authenticate(
                 client
                     .put(b'S', &status("session_id", &process.to_string()))
                     .await?;
-                if let Some(version) = &startup.protocol {
+                if startup.protocol.is_some() {
+                    // The lowest: a higher one promises longer row descriptions and other binary forms.
                     client
-                        .put(b'S', &status("server_protocol_version", version))
+                        .put(b'S', &status("server_protocol_version", "0"))
                         .await?;
                 }
                 client.put(b'K', &frame.body).await?;
@@ -218,13 +224,16 @@ mod tests {
 
     #[test]
     fn unknown_parameters_stay_here() {
-        let startup = accepted(&parameters(&[
-            ("user", "u"),
-            ("client_protocol_version", "2"),
-            ("driver_version", "x"),
-            ("DateStyle", "ISO"),
-            ("extra_float_digits", "2"),
-        ]))
+        let startup = accepted(
+            &parameters(&[
+                ("user", "u"),
+                ("client_protocol_version", "2"),
+                ("driver_version", "x"),
+                ("DateStyle", "ISO"),
+                ("extra_float_digits", "2"),
+            ]),
+            "admin",
+        )
         .unwrap();
         assert_eq!(
             startup.parameters,
@@ -238,9 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn the_superuser_behind_is_refused() {
+        let fields = accepted(&parameters(&[("user", "admin")]), "admin").unwrap_err();
+        assert_eq!((fields.get(b'S'), fields.get(b'C')), ("FATAL", "28000"));
+    }
+
+    #[test]
     fn too_many_digits_are_refused() {
-        let fields =
-            accepted(&parameters(&[("user", "u"), ("extra_float_digits", "3")])).unwrap_err();
+        let fields = accepted(
+            &parameters(&[("user", "u"), ("extra_float_digits", "3")]),
+            "admin",
+        )
+        .unwrap_err();
         assert_eq!(
             (fields.get(b'S'), fields.get(b'C'), fields.get(b'M')),
             (
@@ -253,8 +271,12 @@ mod tests {
 
     #[test]
     fn the_server_looks_like_redshift() {
-        let plain = accepted(&parameters(&[("user", "u")])).unwrap();
-        let asked = accepted(&parameters(&[("user", "u"), ("client_encoding", "UTF8")])).unwrap();
+        let plain = accepted(&parameters(&[("user", "u")]), "admin").unwrap();
+        let asked = accepted(
+            &parameters(&[("user", "u"), ("client_encoding", "UTF8")]),
+            "admin",
+        )
+        .unwrap();
         let cases = [
             (
                 "server_version",

@@ -12,6 +12,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -19,6 +20,8 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::operations::Operations;
 use crate::shelf::Shelf;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The one pair of credentials the server accepts.
 #[derive(Clone)]
@@ -79,9 +82,18 @@ async fn accept(listener: TcpListener, service: S3Service) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
         while connections.try_join_next().is_some() {}
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                // Too many open files, say: it passes when connections end.
+                tracing::warn!(%error, "a connection to the local S3 was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Without it answers are late, not wrong.
+        let _ = socket.set_nodelay(true);
         let service = service.clone();
         connections.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new()

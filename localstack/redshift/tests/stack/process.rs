@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+/// By name.
+pub(crate) type Variables = HashMap<String, String>;
+
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_local-redshift"))
 }
@@ -32,7 +35,7 @@ struct Traces {
 
 impl Traces {
     /// Of a stack that is up.
-    fn of(variables: &HashMap<String, String>) -> Self {
+    fn of(variables: &Variables) -> Self {
         let data = Path::new(&variables["LOCAL_REDSHIFT_POSTGRES_DATA"]);
         let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("a pid file");
         Self {
@@ -72,7 +75,7 @@ fn pid_of(text: &str) -> Pid {
     first.and_then(Pid::from_raw).expect("a process id")
 }
 
-fn parse(text: &str) -> HashMap<String, String> {
+fn parse(text: &str) -> Variables {
     text.lines()
         .filter_map(|line| line.trim_start_matches("export ").split_once('='))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
@@ -80,7 +83,7 @@ fn parse(text: &str) -> HashMap<String, String> {
 }
 
 /// A stack without a command, ready.
-fn stay(arguments: &[&str]) -> (Child, HashMap<String, String>) {
+pub(crate) fn stay(arguments: &[&str]) -> (Child, Variables) {
     let mut child = program()
         .arg("run")
         .args(arguments)
@@ -100,7 +103,7 @@ fn stay(arguments: &[&str]) -> (Child, HashMap<String, String>) {
     panic!("not ready ({status:?}): {text}");
 }
 
-fn send(child: &Child, signal: Signal) {
+pub(crate) fn send(child: &Child, signal: Signal) {
     let id = Pid::from_raw(child.id() as i32).expect("a process id");
     kill_process(id, signal).expect("the process is there");
 }
@@ -194,6 +197,7 @@ fn psql_connects_with_the_certificate_verified() {
         r#""$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select current_user, current_database()" &&
            "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "create schema s; create table s.t (a int); select 1" &&
            "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc '\conninfo' &&
+           ! PGUSER=redshift_admin "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAwtc "select 4" &&
            unset PGPASSWORD && "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select 2" &&
            PGPASSFILE=/dev/null "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAwtc "select 3""#,
     );
@@ -297,6 +301,44 @@ fn a_folder_that_was_named_stays_and_so_do_fixed_ports() {
         .read_to_string(&mut log)
         .expect("text");
     assert!(log.contains("ready to accept connections"), "{log}");
+}
+
+#[test]
+fn statements_given_run_first_and_an_error_in_them_ends_it() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let first = file(
+        "first.sql",
+        "create table t (a int); insert into t values (7);",
+    );
+    let wrong = file("wrong.sql", "insert into nowhere values (1);");
+    let run = |files: &[&Path]| {
+        let mut command = program();
+        command.arg("run");
+        for file in files {
+            command.arg("--init-sql").arg(file);
+        }
+        let script = r#"exec "$LOCAL_REDSHIFT_POSTGRES_BIN/psql" -XAtc "select a from t""#;
+        command.args(["--", "sh", "-c", script]);
+        command.output().expect("the binary runs")
+    };
+    assert_eq!(lines(&run(&[&first])), ["7"]);
+    let failed = run(&[&first, &wrong]);
+    assert_eq!(failed.status.code(), Some(125));
+    assert_eq!(
+        lines(&failed),
+        Vec::<String>::new(),
+        "the command did not run"
+    );
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert!(
+        said.contains("nowhere") && said.contains("wrong.sql"),
+        "{said}"
+    );
 }
 
 fn mode(path: &Path) -> u32 {
