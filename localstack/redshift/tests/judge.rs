@@ -1101,3 +1101,29 @@ async fn columns_that_cannot_be_widened() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn super_has_limits() {
+    let (client, _) = STACK.connect().await;
+    let cases = [
+        ("'[\"' || repeat('\\\\u0041', 65535) || '\"]'", "t"),
+        ("'[\"' || repeat('\\\\u0041', 65536) || '\"]'", "f"),
+        ("'[\"' || repeat('\\\\\"', 65535) || '\"]'", "t"),
+        ("'[\"' || repeat('\\\\\"', 65536) || '\"]'", "f"),
+        ("repeat('[', 1000) || repeat(']', 1000)", "t"),
+        ("repeat('[', 1001) || repeat(']', 1001)", "f"),
+        ("'[\"a\\\\\":\", {\"a\": 1}, {\"a\": 2}]'", "t"),
+        (
+            "'[12345678901234567890123456789012345678, 0.1, 1e22, 1.5e300]'",
+            "t",
+        ),
+        (
+            "'0.12345678901234567890123456789012345678901234567890'",
+            "f",
+        ),
+    ];
+    for (text, expected) in cases {
+        let query = format!("SELECT CAN_JSON_PARSE({text})");
+        assert_eq!(rows(&client, &query).await, [expected], "{text}");
+    }
+}
