@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::backend::{Backend, REFUSED};
+use crate::behind::Behind;
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
 use crate::load::{self, Who};
@@ -38,11 +39,8 @@ const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
 /// What the judge needs to know to serve.
 #[derive(Debug)]
 pub struct Judge {
-    /// The PostgreSQL behind: always 127.0.0.1.
-    pub postgres_port: u16,
-    /// Superuser name, with which side connections (history rows) are opened; it has trust
-    /// authentication on 127.0.0.1.
-    pub postgres_superuser: String,
+    /// The PostgreSQL behind.
+    pub behind: Behind,
     /// The server's certificate and key.
     pub tls: Arc<rustls::ServerConfig>,
     /// Where COPY reads.
@@ -77,7 +75,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
         match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
             None => return Ok(()),
             Some(First::Gss) => stream.write_all(b"N").await?,
-            Some(First::Cancel(key)) => return cancel(judge.postgres_port, &key).await,
+            Some(First::Cancel(key)) => return cancel(&judge.behind, &key).await,
             Some(First::Startup(parameters)) => {
                 let fields = startup::no_tls(&parameters, peer.ip());
                 let mut out = BytesMut::new();
@@ -92,7 +90,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(Arc::clone(&judge.tls));
     let mut stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
     match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
-        Some(First::Cancel(key)) => cancel(judge.postgres_port, &key).await,
+        Some(First::Cancel(key)) => cancel(&judge.behind, &key).await,
         Some(First::Startup(parameters)) => {
             let mut client = Client::new(stream);
             let result = match startup::accepted(&parameters) {
@@ -107,8 +105,8 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
 }
 
 /// Passes a cancellation on and waits until PostgreSQL has seen to it, as clients wait for us.
-async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
-    let mut backend = Backend::connect(port).await?;
+async fn cancel(behind: &Behind, key: &[u8]) -> io::Result<()> {
+    let mut backend = Backend::connect(behind).await?;
     backend.send(&wire::cancel_message(key)).await?;
     match backend.next().await {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
@@ -117,7 +115,7 @@ async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
 }
 
 async fn run(client: &mut Client, judge: Arc<Judge>, startup: startup::Startup) -> io::Result<()> {
-    let mut backend = Backend::connect(judge.postgres_port).await?;
+    let mut backend = Backend::connect(&judge.behind).await?;
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;

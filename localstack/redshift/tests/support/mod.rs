@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
+use local_redshift::behind::Behind;
 use local_redshift::objects::ObjectsConfig;
 use local_redshift::session::{self, Judge};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
@@ -108,21 +109,6 @@ fn start_postgres(folder: &Path, port: u16) -> Child {
             .args(["--locale=C.UTF-8", "-D"])
             .arg(&data),
     );
-    let mut single = command(&bin.join("postgres"), folder)
-        .args(["--single", "-b", "-O", "-j", "-D"])
-        .arg(&data)
-        .arg("template1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    single
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(local_redshift::TYPES_SQL.as_bytes())
-        .unwrap();
-    assert!(single.wait().unwrap().success());
     std::fs::write(
         data.join("pg_hba.conf"),
         "host all redshift_admin 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 md5\n",
@@ -197,6 +183,7 @@ fn start() -> Stack {
     }
     let postgres_port = free_port();
     let postgres = start_postgres(&postgres_folder, postgres_port);
+    psql_as_admin(postgres_port, "template1", local_redshift::TYPES_SQL);
     psql_as_admin(postgres_port, "template1", local_redshift::REDSHIFT_SQL);
     let password = PASSWORD.replace('\\', "\\\\").replace('\'', "''");
     psql_as_admin(
@@ -233,8 +220,7 @@ fn start() -> Stack {
     let port = judge_listener.local_addr().unwrap().port();
     let copy_log = folder.join("copies.jsonl");
     let judge = Arc::new(Judge {
-        postgres_port,
-        postgres_superuser: "redshift_admin".to_owned(),
+        behind: Behind::trusted(postgres_port, "redshift_admin"),
         tls: Arc::new(tls),
         objects: ObjectsConfig {
             endpoint: format!(
