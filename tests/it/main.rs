@@ -1,8 +1,9 @@
-//! Tests of the program as a user runs it: `cli` as it stands, `load` in the stack,
-//! `./localstack/run cargo test --workspace`.
+//! Tests of the program as a user runs it: `cli` and `pipeline` as it stands, the others in the
+//! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
 mod cli;
 mod load;
 mod parts;
+mod pipeline;
 mod support;

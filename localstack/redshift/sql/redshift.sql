@@ -1,9 +1,9 @@
 -- What makes a PostgreSQL (15 or newer) judge as Amazon Redshift does: functions, casts, load
--- history and event triggers. Run once in template1 as the superuser, after types.sql:
+-- history and event triggers. Run once as a superuser, after types.sql:
 --
---     psql -v ON_ERROR_STOP=1 -d template1 -f redshift.sql
+--     psql -1 -v ON_ERROR_STOP=1 -d template1 -f redshift.sql
 --
--- so that every database has it. What SQL cannot judge (the wire, syntax, COPY) is the proxy's.
+-- so that every database made after that has it. What SQL cannot judge (the wire, syntax, COPY) is the proxy's.
 -- Sources are named as "Redshift: <chapter of the Database Developer Guide>".
 
 SET allow_system_table_mods = on;

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::behind::Behind;
 use crate::errors::Fields;
 use crate::wire::{self, Frame, Frames};
 
@@ -34,12 +35,12 @@ pub struct Backend {
 pub type Answer = Result<Vec<Vec<Option<String>>>, Fields>;
 
 impl Backend {
-    /// Connects to PostgreSQL on this machine.
+    /// Connects to the PostgreSQL behind.
     ///
     /// # Errors
     /// Whatever the network reports.
-    pub async fn connect(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    pub async fn connect(behind: &Behind) -> io::Result<Self> {
+        let stream = TcpStream::connect((behind.host.as_str(), behind.port)).await?;
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
         Ok(Self {

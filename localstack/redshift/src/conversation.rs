@@ -31,7 +31,7 @@ const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
 /// # Errors
 /// Whatever the network reports, on either side.
 pub async fn hold(client: &mut Client, judge: Arc<Judge>, startup: Startup) -> io::Result<()> {
-    let mut backend = Backend::connect(judge.postgres_port).await?;
+    let mut backend = Backend::connect(&judge.behind).await?;
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;

@@ -23,7 +23,7 @@ pub struct Addresses {
     /// The user's password
     pub password: String,
     /// Its database
-    pub database: &'static str,
+    pub database: String,
     /// `s3://bucket/prefix` for staged objects
     pub stage: &'static str,
     /// The role COPY names; any will do
@@ -38,12 +38,25 @@ pub struct Addresses {
     pub directory: String,
     /// JSON lines, one a COPY
     pub copy_log: String,
-    /// Port of the PostgreSQL behind
+    /// `http://127.0.0.1:PORT/health`
+    pub health: String,
+    /// Name or address of the PostgreSQL behind
+    pub postgres_host: String,
+    /// Its port
     pub postgres_port: u16,
+    /// Its superuser
+    pub postgres_superuser: String,
+    /// Folders of a private PostgreSQL, none of the user's own
+    pub private: Option<Private>,
+}
+
+/// Where a private PostgreSQL lives.
+#[derive(Clone, Debug)]
+pub struct Private {
     /// Its data folder
-    pub postgres_data: String,
+    pub data: String,
     /// The folder of its programs
-    pub postgres_bin: String,
+    pub bin: String,
 }
 
 /// What to set. `no_proxy` is the caller's NO_PROXY.
@@ -52,7 +65,7 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         Some(hosts) if !hosts.trim().is_empty() => format!("{hosts},localhost,127.0.0.1"),
         _ => "localhost,127.0.0.1".to_owned(),
     };
-    vec![
+    let mut variables = vec![
         (
             "AWS_ENDPOINT_URL",
             format!("http://127.0.0.1:{}", at.s3_port),
@@ -67,11 +80,11 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         ("REDSHIFT_ENDPOINT", "localhost".to_owned()),
         ("REDSHIFT_PORT", at.redshift_port.to_string()),
         ("REDSHIFT_USER", at.user.to_owned()),
-        ("REDSHIFT_DB", at.database.to_owned()),
+        ("REDSHIFT_DB", at.database.clone()),
         ("PGHOST", "localhost".to_owned()),
         ("PGPORT", at.redshift_port.to_string()),
         ("PGUSER", at.user.to_owned()),
-        ("PGDATABASE", at.database.to_owned()),
+        ("PGDATABASE", at.database.clone()),
         ("PGPASSWORD", at.password.clone()),
         ("PGPASSFILE", at.password_file.clone()),
         ("PGSSLMODE", "verify-full".to_owned()),
@@ -83,10 +96,19 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         ("STAGECOPY_IAM_ROLE", at.iam_role.to_owned()),
         ("LOCAL_REDSHIFT_DIRECTORY", at.directory.clone()),
         ("LOCAL_REDSHIFT_COPY_LOG", at.copy_log.clone()),
+        ("LOCAL_REDSHIFT_HEALTH_URL", at.health.clone()),
+        ("LOCAL_REDSHIFT_POSTGRES_HOST", at.postgres_host.clone()),
         ("LOCAL_REDSHIFT_POSTGRES_PORT", at.postgres_port.to_string()),
-        ("LOCAL_REDSHIFT_POSTGRES_DATA", at.postgres_data.clone()),
-        ("LOCAL_REDSHIFT_POSTGRES_BIN", at.postgres_bin.clone()),
-    ]
+        (
+            "LOCAL_REDSHIFT_POSTGRES_SUPERUSER",
+            at.postgres_superuser.clone(),
+        ),
+    ];
+    if let Some(private) = &at.private {
+        variables.push(("LOCAL_REDSHIFT_POSTGRES_DATA", private.data.clone()));
+        variables.push(("LOCAL_REDSHIFT_POSTGRES_BIN", private.bin.clone()));
+    }
+    variables
 }
 
 /// The `.pgpass` lines for the Redshift under both its names.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 use tokio_postgres::NoTls;
 
+use crate::behind::Behind;
 use crate::errors::{LoadFault, cut};
 
 /// A COPY that has ended, well or not.
@@ -93,12 +94,11 @@ const FAULT: &str = "INSERT INTO local_redshift.load_error (user_id, query_id, t
 /// # Errors
 /// Whatever the side connection reports.
 pub async fn record(
-    port: u16,
-    superuser: &str,
+    behind: &Behind,
     ended: &Ended,
     fault: Option<&LoadFault>,
 ) -> Result<(), HistoryError> {
-    write_rows(port, superuser, ended, fault)
+    write_rows(behind, ended, fault)
         .await
         .map_err(|source| HistoryError::Rows {
             database: ended.database.clone(),
@@ -107,18 +107,11 @@ pub async fn record(
 }
 
 async fn write_rows(
-    port: u16,
-    superuser: &str,
+    behind: &Behind,
     ended: &Ended,
     fault: Option<&LoadFault>,
 ) -> Result<(), tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::Config::new()
-        .host("127.0.0.1")
-        .port(port)
-        .user(superuser)
-        .dbname(&ended.database)
-        .connect(NoTls)
-        .await?;
+    let (client, connection) = behind.config(&ended.database).connect(NoTls).await?;
     let driver = tokio::spawn(connection);
     let bytes = ended
         .files

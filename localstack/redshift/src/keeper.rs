@@ -28,8 +28,8 @@ const ATTEMPTS: usize = 50;
 /// What a keeper keeps.
 #[derive(Clone, Debug)]
 pub struct Charge {
-    /// PostgreSQL's programs, and who runs them
-    pub installation: Installation,
+    /// PostgreSQL's programs, and who runs them; none if it is not ours to run
+    pub installation: Option<Installation>,
     /// The folder that holds PostgreSQL's `data`, and gets its `log`
     pub home: PathBuf,
     /// The folder to remove at the end
@@ -47,13 +47,13 @@ pub struct Keeper {
 /// Starts a keeper: `program`, which is this crate's binary, with the arguments that lead it to `keep`.
 pub fn spawn(program: &Path, charge: &Charge) -> io::Result<Keeper> {
     let mut command = Command::new(program);
-    command
-        .arg("keep")
-        .arg(&charge.installation.bin)
-        .arg(&charge.home);
-    if let Some(account) = charge.installation.account {
-        command.args(["--uid", &account.uid.to_string()]);
-        command.args(["--gid", &account.gid.to_string()]);
+    command.arg("keep").arg(&charge.home);
+    if let Some(installation) = &charge.installation {
+        command.arg("--bin").arg(&installation.bin);
+        if let Some(account) = installation.account {
+            command.args(["--uid", &account.uid.to_string()]);
+            command.args(["--gid", &account.gid.to_string()]);
+        }
     }
     if let Some(folder) = &charge.remove {
         command.arg("--remove").arg(folder);
@@ -139,9 +139,10 @@ pub fn keep(charge: &Charge) -> io::Result<()> {
 }
 
 fn start(charge: &Charge, port: u16) -> io::Result<Child> {
+    let installation = charge.installation.as_ref();
+    let installation = installation.ok_or(io::ErrorKind::NotFound)?;
     let log = std::fs::File::create(charge.home.join("log"))?;
-    charge
-        .installation
+    installation
         .command("postgres", &charge.home)
         .arg("-D")
         .arg(charge.home.join("data"))

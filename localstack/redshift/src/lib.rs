@@ -6,21 +6,15 @@
 //! are judged.
 //!
 //! # Preparing a PostgreSQL
-//! As the owner of the data directory, after `initdb` and before the first start:
+//! Start it with `standard_conforming_strings=off`, `escape_string_warning=off`,
+//! `default_transaction_isolation='repeatable read'`, `password_encryption=md5`, and once, as a superuser:
 //!
 //! ```text
-//! postgres --single -b -O -j -D DATA template1 < types.sql       ([`TYPES_SQL`] on standard input)
+//! psql -1 -v ON_ERROR_STOP=1 -d template1 -f types.sql -f redshift.sql     ([`TYPES_SQL`], [`REDSHIFT_SQL`])
 //! ```
 //!
-//! then start it with `standard_conforming_strings=off`, `escape_string_warning=off`,
-//! `default_transaction_isolation='repeatable read'`, `password_encryption=md5`, and once:
-//!
-//! ```text
-//! psql -v ON_ERROR_STOP=1 -d template1 -f redshift.sql           ([`REDSHIFT_SQL`])
-//! ```
-//!
-//! Databases created after that have everything. The single-user server ends with 0 even when a
-//! statement failed; `redshift.sql` refuses to run where the types are missing.
+//! Databases created after that have everything. On a server that serves others as well, [`external`] prepares one
+//! database and leaves the rest as it is.
 
 #![cfg_attr(
     test,
@@ -29,6 +23,7 @@
 
 pub mod backend;
 mod base64;
+pub mod behind;
 pub mod certificate;
 pub mod checksum;
 pub mod client;
@@ -38,8 +33,11 @@ pub mod copy;
 pub mod ddl;
 pub mod environment;
 pub mod errors;
+pub mod external;
 pub mod footer;
+pub mod health;
 pub mod history;
+pub mod init_sql;
 pub mod keeper;
 pub mod load;
 mod multipart;
@@ -60,8 +58,8 @@ mod transfer;
 pub mod tuple;
 pub mod wire;
 
-/// Types with the OIDs that drivers know; run in the single-user server.
+/// Types with the OIDs that drivers know; run before the other.
 pub const TYPES_SQL: &str = include_str!("../sql/types.sql");
 
-/// Functions, casts, history and event triggers; run in template1.
+/// Functions, casts, history and event triggers.
 pub const REDSHIFT_SQL: &str = include_str!("../sql/redshift.sql");

@@ -383,7 +383,7 @@ async fn feed_group(
 
 /// History and log. They are no part of the load: a failure here is told to the log of the process.
 async fn remember(judge: &Judge, ended: &Ended, fault: Option<&LoadFault>, error: Option<&str>) {
-    let rows = history::record(judge.postgres_port, &judge.postgres_superuser, ended, fault).await;
+    let rows = history::record(&judge.behind, ended, fault).await;
     let line = judge
         .copy_log
         .as_deref()

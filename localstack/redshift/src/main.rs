@@ -12,7 +12,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
 use local_redshift::postgres::{self, Account, Installation};
-use local_redshift::stack::{self, Options, Port, Stack};
+use local_redshift::stack::{self, Database, Options, Port, Stack};
+use local_redshift::{external, init_sql};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,7 +34,8 @@ the stack stays up until SIGINT or SIGTERM:
   REDSHIFT_ENDPOINT REDSHIFT_PORT REDSHIFT_USER REDSHIFT_DB
   AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_DEFAULT_REGION
   STAGECOPY_STAGE STAGECOPY_IAM_ROLE SSL_CERT_FILE NO_PROXY
-  LOCAL_REDSHIFT_DIRECTORY LOCAL_REDSHIFT_COPY_LOG LOCAL_REDSHIFT_POSTGRES_{PORT,DATA,BIN}
+  LOCAL_REDSHIFT_DIRECTORY LOCAL_REDSHIFT_COPY_LOG LOCAL_REDSHIFT_HEALTH_URL
+  LOCAL_REDSHIFT_POSTGRES_{HOST,PORT,SUPERUSER,DATA,BIN}
 Variables of the caller that would lead elsewhere (AWS_*, PG*, REDSHIFT_*, STAGECOPY_*) do not reach COMMAND.
 
 Exit status: that of COMMAND, 128+N if signal N ended it; 125 if the stack failed, 126 and 127 if COMMAND cannot be run \
@@ -66,9 +68,12 @@ fn interface() -> Command {
         .arg(
             path("init-sql")
                 .long("init-sql")
-                .value_name("FILE")
+                .value_name("FILE|DIR")
                 .action(ArgAction::Append)
-                .help("Run these statements by psql in the new database first; may be repeated"),
+                .help(
+                    "Run these statements by psql in the database first; of a folder every *.sql, in the order \
+                     of the names' bytes; may be repeated",
+                ),
         )
         .arg(port(
             "redshift-port",
@@ -77,8 +82,22 @@ fn interface() -> Command {
         .arg(port("s3-port", "Port of the S3 [default: a free one]"))
         .arg(port(
             "postgres-port",
-            "Port of the PostgreSQL behind [default: a free one]",
+            "Port of the private PostgreSQL behind [default: a free one]",
         ))
+        .arg(port(
+            "health-port",
+            "Port of GET /health [default: a free one]",
+        ))
+        .arg(
+            Arg::new("postgres-url")
+                .long("postgres-url")
+                .value_name("URL")
+                .conflicts_with("postgres-port")
+                .help(
+                    "Use this PostgreSQL instead of a private one: postgres://superuser@127.0.0.1:5432/dev. The \
+                     database is made if it is missing; the password, if there is one, is taken from PGPASSWORD",
+                ),
+        )
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -95,10 +114,10 @@ fn interface() -> Command {
         argument.value_parser(value_parser!(u32))
     };
     let keep = Command::new("keep").hide(true).args([
-        path("bin").required(true),
         path("home").required(true),
+        path("bin").long("bin"),
         path("remove").long("remove"),
-        number("uid").requires("gid"),
+        number("uid").requires_all(["gid", "bin"]),
         number("gid"),
     ]);
     Command::new("local-redshift")
@@ -144,11 +163,9 @@ fn keep(arguments: &ArgMatches) -> Outcome {
     let path = |name| arguments.get_one::<PathBuf>(name).cloned();
     let number = |name| arguments.get_one::<u32>(name).copied();
     let account = number("uid").zip(number("gid"));
+    let account = account.map(|(uid, gid)| Account { uid, gid });
     keeper::keep(&Charge {
-        installation: Installation {
-            bin: path("bin").unwrap_or_default(),
-            account: account.map(|(uid, gid)| Account { uid, gid }),
-        },
+        installation: path("bin").map(|bin| Installation { bin, account }),
         home: path("home").unwrap_or_default(),
         remove: path("remove"),
     })?;
@@ -166,10 +183,20 @@ fn run(arguments: &ArgMatches) -> Outcome {
         copy_log: path("copy-log").transpose()?,
         redshift_port: port("redshift-port"),
         s3_port: port("s3-port"),
-        postgres_port: port("postgres-port"),
+        health_port: port("health-port"),
+        postgres: match arguments.get_one::<String>("postgres-url") {
+            Some(url) => {
+                let password = std::env::var("PGPASSWORD").ok();
+                Database::External(external::parse(url, password)?)
+            }
+            None => Database::Private(port("postgres-port")),
+        },
         program: std::env::current_exe()?,
     };
-    let init_sql: Vec<&PathBuf> = arguments.get_many("init-sql").unwrap_or_default().collect();
+    let init_sql = arguments
+        .get_many::<PathBuf>("init-sql")
+        .unwrap_or_default();
+    let init_sql = init_sql::files(&init_sql.map(PathBuf::as_path).collect::<Vec<_>>())?;
     let command: Vec<&OsString> = arguments.get_many("command").unwrap_or_default().collect();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -178,7 +205,7 @@ fn run(arguments: &ArgMatches) -> Outcome {
 }
 
 /// The stack's life: up, the command or the wait, down.
-async fn live(options: &Options, init_sql: &[&PathBuf], command: &[&OsString]) -> Outcome {
+async fn live(options: &Options, init_sql: &[PathBuf], command: &[&OsString]) -> Outcome {
     // Before the start, so that from here on a signal takes the stack down in order.
     let mut signals = Signals::new()?;
     let starting = options.clone();
@@ -191,6 +218,7 @@ async fn live(options: &Options, init_sql: &[&PathBuf], command: &[&OsString]) -
     for file in init_sql {
         run_sql(&stack, file).await?;
     }
+    stack.ready();
     let code = match command.split_first() {
         Some((program, arguments)) => run_command(&stack, program, arguments, &mut signals).await,
         None => wait(&stack, &mut signals).await,
@@ -218,14 +246,18 @@ fn no_proxy() -> Option<String> {
 
 /// Through the judge, so that the statements are Redshift's. What psql says of an error is seen by the user.
 async fn run_sql(stack: &Stack, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let psql = Path::new(&stack.addresses().postgres_bin).join("psql");
-    let status = within(stack, psql)
+    let psql = match &stack.addresses().private {
+        Some(private) => Path::new(&private.bin).join("psql"),
+        None => PathBuf::from("psql"),
+    };
+    let status = within(stack, &psql)
         .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"])
         .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
-        .await?;
+        .await
+        .map_err(|error| format!("cannot run {}: {error}", psql.display()))?;
     if status.success() {
         Ok(())
     } else {

@@ -229,9 +229,8 @@ impl Installation {
         command
     }
 
-    /// Makes the data folder `home/data` with the types that need chosen OIDs. `home` exists and is empty; it is given
-    /// to the account.
-    pub fn initialise(&self, home: &Path, types: &str) -> Result<PathBuf, PostgresError> {
+    /// Makes the data folder `home/data`. `home` exists and is empty; it is given to the account.
+    pub fn initialise(&self, home: &Path) -> Result<PathBuf, PostgresError> {
         if let Some(account) = self.account {
             chown(home, Some(account.uid), Some(account.gid)).map_err(|source| {
                 PostgresError::Write {
@@ -251,12 +250,6 @@ impl Installation {
         run(initdb, "")?;
         append(&data.join("postgresql.conf"), SETTINGS)?;
         replace(&data.join("pg_hba.conf"), &access())?;
-        let mut single = self.command("postgres", home);
-        single
-            .args(["--single", "-b", "-O", "-j", "-D"])
-            .arg(&data)
-            .arg("template1");
-        run(single, types)?;
         Ok(data)
     }
 

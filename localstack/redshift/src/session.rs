@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::backend::Backend;
+use crate::behind::Behind;
 use crate::client::Client;
 use crate::conversation;
 use crate::objects::ObjectsConfig;
@@ -27,11 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the judge needs to know to serve.
 #[derive(Debug)]
 pub struct Judge {
-    /// The PostgreSQL behind: always 127.0.0.1.
-    pub postgres_port: u16,
-    /// Superuser name, with which side connections (history rows) are opened; it has trust
-    /// authentication on 127.0.0.1.
-    pub postgres_superuser: String,
+    /// The PostgreSQL behind.
+    pub behind: Behind,
     /// The server's certificate and key.
     pub tls: Arc<rustls::ServerConfig>,
     /// Where COPY reads.
@@ -73,7 +71,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
         match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
             None => return Ok(()),
             Some(First::Gss) => stream.write_all(b"N").await?,
-            Some(First::Cancel(key)) => return cancel(judge.postgres_port, &key).await,
+            Some(First::Cancel(key)) => return cancel(&judge.behind, &key).await,
             Some(First::Startup(parameters)) => {
                 let fields = startup::no_tls(&parameters, peer.ip());
                 let mut out = BytesMut::new();
@@ -88,10 +86,10 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
     let acceptor = TlsAcceptor::from(Arc::clone(&judge.tls));
     let mut stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
     match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
-        Some(First::Cancel(key)) => cancel(judge.postgres_port, &key).await,
+        Some(First::Cancel(key)) => cancel(&judge.behind, &key).await,
         Some(First::Startup(parameters)) => {
             let mut client = Client::new(stream);
-            let result = match startup::accepted(&parameters, &judge.postgres_superuser) {
+            let result = match startup::accepted(&parameters, &judge.behind.superuser) {
                 Ok(startup) => conversation::hold(&mut client, judge, startup).await,
                 Err(fields) => client.put_error(&fields).await,
             };
@@ -103,8 +101,8 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
 }
 
 /// Passes a cancellation on and waits until PostgreSQL has seen to it, as clients wait for us.
-async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
-    let mut backend = Backend::connect(port).await?;
+async fn cancel(behind: &Behind, key: &[u8]) -> io::Result<()> {
+    let mut backend = Backend::connect(behind).await?;
     backend.send(&wire::cancel_message(key)).await?;
     match backend.next().await {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),

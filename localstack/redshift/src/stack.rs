@@ -1,5 +1,5 @@
-//! The whole stack: private PostgreSQL, local S3, and the judge in front, on loopback, with everything they write in one
-//! folder.
+//! The whole stack: PostgreSQL (private, or one of the user's), local S3, and the judge in front, on loopback, with
+//! everything they write in one folder.
 //!
 //! Puts the pieces together and takes them down; what each does is its own module's matter.
 
@@ -12,9 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
+use tokio_postgres::NoTls;
 
+use crate::behind::Behind;
 use crate::certificate::{self, Certificate, CertificateError};
-use crate::environment::{self, Addresses, Variable};
+use crate::environment::{self, Addresses, Private, Variable};
+use crate::external::{self, External, ExternalError};
+use crate::health::{self, Health, Ports, Report};
 use crate::keeper::{self, Charge, Keeper};
 use crate::objects::ObjectsConfig;
 use crate::postgres::{self, Installation, PostgresError};
@@ -91,6 +95,20 @@ pub enum StackError {
         #[from]
         source: PostgresError,
     },
+    /// The PostgreSQL of the user's will not do
+    #[error("cannot use the PostgreSQL given")]
+    External {
+        /// Why
+        #[from]
+        source: ExternalError,
+    },
+    /// PostgreSQL does not tell its version
+    #[error("cannot ask PostgreSQL for its version")]
+    Version {
+        /// Why
+        #[source]
+        source: tokio_postgres::Error,
+    },
     /// No certificates
     #[error("cannot set up TLS")]
     Certificate {
@@ -118,6 +136,15 @@ impl Port {
     }
 }
 
+/// Which PostgreSQL is behind.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A private one, made for the stack and gone with it, on this port
+    Private(Port),
+    /// One of the user's
+    External(External),
+}
+
 /// What a caller may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -129,8 +156,10 @@ pub struct Options {
     pub redshift_port: Port,
     /// Of the S3
     pub s3_port: Port,
-    /// Of the PostgreSQL behind
-    pub postgres_port: Port,
+    /// Of the health endpoint
+    pub health_port: Port,
+    /// The PostgreSQL behind
+    pub postgres: Database,
     /// This crate's binary, which is started again as the keeper
     pub program: PathBuf,
 }
@@ -139,7 +168,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Stack {
     addresses: Addresses,
+    behind: Behind,
+    report: Report,
     // In the order they go down.
+    health: Health,
     _judge: oneshot::Sender<()>,
     _storage: Storage,
     keeper: Keeper,
@@ -156,25 +188,41 @@ impl Stack {
         environment::variables(&self.addresses, no_proxy)
     }
 
-    /// Becomes true if PostgreSQL ends by itself: the stack is then of no use.
+    /// Has the health endpoint say that clients may come.
+    pub fn ready(&self) {
+        self.health.ready(self.report.clone(), self.behind.clone());
+    }
+
+    /// Becomes true if the private PostgreSQL ends by itself: the stack is then of no use.
     pub fn broken(&self) -> watch::Receiver<bool> {
         self.keeper.gone()
     }
 }
 
-/// Starts a stack; it is ready for clients when this returns.
+/// Starts a stack; it can be used when this returns, and its health endpoint says so after `Stack::ready`.
 pub fn start(options: &Options) -> Result<Stack, StackError> {
-    let installation = postgres::find()?;
+    let health = listen(options.health_port, "the health endpoint")?;
+    let health_port = port_of(&health)?;
+    let health = health::start(health).map_err(|source| StackError::Start {
+        what: "the health endpoint",
+        source,
+    })?;
+    let installation = match options.postgres {
+        Database::Private(_) => Some(postgres::find()?),
+        Database::External(_) => None,
+    };
     let redshift = listen(options.redshift_port, "the Redshift")?;
     let s3 = listen(options.s3_port, "the S3")?;
-    let (path, mut keeper) = make_folder(options, &installation)?;
+    let (path, mut keeper) = make_folder(options, installation.as_ref())?;
     let certificate = certificate::make(&path)?;
-    let home = make_subfolder(&path, "postgres", 0o700)?;
-    let data = installation.initialise(&home, TYPES_SQL)?;
-    let postgres_port = run_postgres(&mut keeper, &home, options.postgres_port)?;
     let password = random_hex();
-    installation.psql(&home, postgres_port, "template1", REDSHIFT_SQL)?;
-    installation.psql(&home, postgres_port, "postgres", &accounts(&password))?;
+    let database = match (&options.postgres, installation) {
+        (Database::Private(port), Some(installation)) => {
+            make_private(&mut keeper, &path, installation, *port, &password)?
+        }
+        (Database::External(external), _) => use_external(external, &password)?,
+        (Database::Private(_), None) => unreachable!("it was found above"),
+    };
 
     let credentials = Credentials {
         access_key_id: format!("LOCAL{}", &random_hex().to_uppercase()[..15]),
@@ -189,7 +237,7 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         redshift_port: port_of(&redshift)?,
         user: USER,
         password,
-        database: DATABASE,
+        database: database.name,
         stage: STAGE,
         iam_role: IAM_ROLE,
         ca: text(&certificate.ca)?,
@@ -197,28 +245,106 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         password_file: text(&path.join("pgpass"))?,
         directory: text(&path)?,
         copy_log: text(&copy_log.unwrap_or_else(|| path.join("copies.jsonl")))?,
-        postgres_port,
-        postgres_data: text(&data)?,
-        postgres_bin: text(&installation.bin)?,
+        health: format!("http://127.0.0.1:{health_port}{}", health::PATH),
+        postgres_host: database.behind.host.clone(),
+        postgres_port: database.behind.port,
+        postgres_superuser: database.behind.superuser.clone(),
+        private: database.private,
     };
     write_private(
         Path::new(&addresses.password_file),
         &environment::password_file(&addresses),
     )?;
     let storage = start_storage(s3, &path, credentials)?;
-    let judge = start_judge(redshift, &addresses, &certificate)?;
+    let judge = start_judge(redshift, &addresses, &database.behind, &certificate)?;
+    let ports = Ports {
+        redshift: addresses.redshift_port,
+        s3: addresses.s3_port,
+        postgres: addresses.postgres_port,
+        health: health_port,
+    };
     Ok(Stack {
         addresses,
+        behind: database.behind,
+        report: Report::new(database.version, ports),
+        health,
         _judge: judge,
         _storage: storage,
         keeper,
     })
 }
 
+/// A database that is ready to be judged.
+struct Prepared {
+    behind: Behind,
+    name: String,
+    /// Of PostgreSQL
+    version: String,
+    private: Option<Private>,
+}
+
+fn make_private(
+    keeper: &mut Keeper,
+    path: &Path,
+    installation: Installation,
+    wanted: Port,
+    password: &str,
+) -> Result<Prepared, StackError> {
+    let home = make_subfolder(path, "postgres", 0o700)?;
+    let data = installation.initialise(&home)?;
+    let port = run_postgres(keeper, &home, wanted)?;
+    for sql in [TYPES_SQL, REDSHIFT_SQL] {
+        installation.psql(&home, port, "template1", sql)?;
+    }
+    installation.psql(&home, port, "postgres", &accounts(password))?;
+    let behind = Behind::trusted(port, postgres::SUPERUSER);
+    Ok(Prepared {
+        version: block_on(version(&behind, DATABASE))??,
+        behind,
+        name: DATABASE.to_owned(),
+        private: Some(Private {
+            data: text(&data)?,
+            bin: text(&installation.bin)?,
+        }),
+    })
+}
+
+fn use_external(external: &External, password: &str) -> Result<Prepared, StackError> {
+    block_on(external::prepare(external, USER, password))??;
+    Ok(Prepared {
+        behind: external.behind.clone(),
+        name: external.database.clone(),
+        version: block_on(version(&external.behind, &external.database))??,
+        private: None,
+    })
+}
+
+async fn version(behind: &Behind, database: &str) -> Result<String, StackError> {
+    let ask = async {
+        let (client, connection) = behind.config(database).connect(NoTls).await?;
+        tokio::spawn(connection);
+        let row = client.query_one("SHOW server_version", &[]).await?;
+        row.try_get(0)
+    };
+    ask.await.map_err(|source| StackError::Version { source })
+}
+
+/// A start happens on a thread without a runtime.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, StackError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| StackError::Start {
+            what: "the set-up",
+            source,
+        })?;
+    Ok(runtime.block_on(future))
+}
+
 /// Makes the stack's folder, and the keeper that removes it if it is temporary.
 fn make_folder(
     options: &Options,
-    installation: &Installation,
+    installation: Option<&Installation>,
 ) -> Result<(PathBuf, Keeper), StackError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -245,7 +371,7 @@ fn make_folder(
         }
     };
     let charge = Charge {
-        installation: installation.clone(),
+        installation: installation.cloned(),
         home: path.join("postgres"),
         remove: temporary.is_some().then(|| path.clone()),
     };
@@ -256,7 +382,7 @@ fn make_folder(
     // From here on the folder is the keeper's to remove.
     let _ = temporary.map(tempfile::TempDir::keep);
     // Another user's PostgreSQL must get through to its own part of it.
-    let mode = if installation.account.is_some() {
+    let mode = if installation.is_some_and(|ours| ours.account.is_some()) {
         0o711
     } else {
         0o700
@@ -349,11 +475,11 @@ fn start_storage(
 fn start_judge(
     listener: TcpListener,
     at: &Addresses,
+    behind: &Behind,
     certificate: &Certificate,
 ) -> Result<oneshot::Sender<()>, StackError> {
     let judge = Arc::new(Judge {
-        postgres_port: at.postgres_port,
-        postgres_superuser: postgres::SUPERUSER.to_owned(),
+        behind: behind.clone(),
         tls: Arc::clone(&certificate.tls),
         objects: ObjectsConfig {
             endpoint: format!("http://127.0.0.1:{}", at.s3_port),

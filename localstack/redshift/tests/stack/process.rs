@@ -84,9 +84,12 @@ fn parse(text: &str) -> Variables {
 
 /// A stack without a command, ready.
 pub(crate) fn stay(arguments: &[&str]) -> (Child, Variables) {
-    let mut child = program()
-        .arg("run")
-        .args(arguments)
+    stay_with(program().arg("run").args(arguments))
+}
+
+/// The same of a command of the caller's making.
+pub(crate) fn stay_with(command: &mut Command) -> (Child, Variables) {
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");
@@ -101,6 +104,12 @@ pub(crate) fn stay(arguments: &[&str]) -> (Child, Variables) {
     }
     let status = child.wait();
     panic!("not ready ({status:?}): {text}");
+}
+
+/// A port nobody listens on, for a moment at least.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {
@@ -327,6 +336,16 @@ fn statements_given_run_first_and_an_error_in_them_ends_it() {
         command.output().expect("the binary runs")
     };
     assert_eq!(lines(&run(&[&first])), ["7"]);
+    let ordered = folder.path().join("ordered");
+    std::fs::create_dir(&ordered).expect("made");
+    for (name, text) in [
+        ("10-table.sql", "create table t (a int);"),
+        ("9-rows.sql", "insert into t values (9);"),
+        ("a.txt", "insert into nowhere values (1);"),
+    ] {
+        std::fs::write(ordered.join(name), text).expect("written");
+    }
+    assert_eq!(lines(&run(&[&ordered])), ["9"]);
     let failed = run(&[&first, &wrong]);
     assert_eq!(failed.status.code(), Some(125));
     assert_eq!(

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use local_redshift::environment::Addresses;
-use local_redshift::stack::{self, Options, Port};
+use local_redshift::stack::{self, Database, Options, Port};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -31,7 +31,8 @@ fn start() -> Running {
         copy_log: None,
         redshift_port: Port::Free,
         s3_port: Port::Free,
-        postgres_port: Port::Free,
+        health_port: Port::Free,
+        postgres: Database::Private(Port::Free),
         program: PathBuf::from(env!("CARGO_BIN_EXE_local-redshift")),
     })
     .unwrap();
@@ -64,7 +65,7 @@ impl Running {
         config
             .user(user)
             .password(password)
-            .dbname(self.at().database);
+            .dbname(&self.at().database);
         config
     }
 
@@ -110,7 +111,7 @@ impl Running {
             .host("127.0.0.1")
             .port(self.at().postgres_port)
             .user("redshift_admin")
-            .dbname(self.at().database)
+            .dbname(&self.at().database)
             .connect(NoTls)
             .await
             .unwrap();
@@ -121,7 +122,11 @@ impl Running {
     /// `psql` over TLS with the certificate verified: standard output and standard error.
     pub(crate) fn psql(&self, arguments: &[&str]) -> (String, String) {
         let at = self.at();
-        let output = Command::new(Path::new(&at.postgres_bin).join("psql"))
+        let private = at
+            .private
+            .as_ref()
+            .expect("the stack has a PostgreSQL of its own");
+        let output = Command::new(Path::new(&private.bin).join("psql"))
             .env("PGPASSWORD", &at.password)
             .env("PGSSLMODE", "verify-full")
             .env("PGSSLROOTCERT", &at.ca)
@@ -134,7 +139,7 @@ impl Running {
                 "-p",
                 &at.redshift_port.to_string(),
             ])
-            .args(["-U", at.user, "-d", at.database])
+            .args(["-U", at.user, "-d", &at.database])
             .args(arguments)
             .output()
             .unwrap();
