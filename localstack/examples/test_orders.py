@@ -55,6 +55,8 @@ def redshift(stack: dict[str, str]) -> Iterator[psycopg.Connection]:
         password=stack["PGPASSWORD"],
         dbname=stack["PGDATABASE"],
         sslmode=stack["PGSSLMODE"],
+        # Redshift calls its encoding UNICODE, which psycopg 3 does not know
+        client_encoding="utf8",
         sslrootcert=stack["PGSSLROOTCERT"],
     ) as connection:
         yield connection

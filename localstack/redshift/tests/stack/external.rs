@@ -99,6 +99,8 @@ impl Server {
             ])
             .args(["-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement])
             .env("PGPASSWORD", PASSWORD)
+            // The tests may run in a stack, whose variables ask for TLS.
+            .env("PGSSLMODE", "disable")
             .output()
             .expect("psql runs")
     }

@@ -23,7 +23,9 @@ pub(crate) struct Running {
 }
 
 /// The one stack.
-pub(crate) static STACK: LazyLock<Running> = LazyLock::new(start);
+// A thread of its own: the start blocks, and tests call it from within their runtimes.
+pub(crate) static STACK: LazyLock<Running> =
+    LazyLock::new(|| std::thread::spawn(start).join().expect("the stack starts"));
 
 fn start() -> Running {
     let stack = stack::start(&Options {
