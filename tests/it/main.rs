@@ -2,4 +2,5 @@
 #![allow(missing_docs, reason = "tests are read, not called")]
 
 mod load;
+mod staging;
 mod support;

@@ -32,6 +32,7 @@ pub mod ddl;
 pub mod environment;
 pub mod errors;
 pub mod footer;
+pub mod foreign_s3;
 pub mod history;
 pub mod keeper;
 pub mod load;
