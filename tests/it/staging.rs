@@ -35,7 +35,7 @@ fn what_this_s3_cannot_show_is_counted() {
     let have = variable("LOCAL_REDSHIFT_S3");
     assert!(["builtin", "localstack", "external"].contains(&have.as_str()), "{have}");
     let skipped: Vec<_> = ONE_S3.iter().filter(|(_, needed)| *needed != have).collect();
-    say(&format!("{} tests skipped that need another S3 than {have}", skipped.len()));
+    say(&format!("S3={have}: {} of these tests skipped, which need another", skipped.len()));
     for (test, needed) in ONE_S3 {
         assert!(["builtin", "localstack"].contains(&needed), "{test} needs {needed}");
     }
@@ -88,7 +88,7 @@ fn a_part_above_64_mib_goes_up_in_slices_and_loads() {
     // the ETag of an upload in slices ends with their number
     assert!(parts[0]["etag"].as_str().is_some_and(|etag| etag.contains("-3")), "{}", parts[0]);
     assert_eq!(unfinished(&stage), Vec::<String>::new());
-    let rows = format!("SELECT COUNT(*), SUM(id), MIN(LEN(noise)), MAX(LEN(noise)) FROM {table}");
+    let rows = format!("SELECT COUNT(*), SUM(id), MIN(OCTET_LENGTH(noise)), MAX(OCTET_LENGTH(noise)) FROM {table}");
     assert_eq!(sql(&rows), format!("{count}|{}|{length}|{length}", count * (count + 1) / 2));
     let last = format!("SELECT noise = '{}' FROM {table} WHERE id = {count}", noise(count, length));
     assert_eq!(sql(&last), "t");
@@ -122,7 +122,7 @@ fn twins_that_stage_the_same_parts_at_the_same_time_agree() {
     let heads = heads(&stage);
     let bytes: u64 = heads.iter().filter(|head| is_part(head)).filter_map(|head| head["bytes"].as_u64()).sum();
     let parts = heads.iter().filter(|head| is_part(head)).count();
-    assert!(parts >= 20, "{parts} parts");
+    assert!(parts >= 10, "{parts} parts");
     // the noise is six bits a byte, so two sets would be at least 3 MB
     assert!(bytes < 2_500_000, "{bytes} bytes in {parts} parts: more than one set");
     assert_eq!(unfinished(&stage), Vec::<String>::new());
