@@ -42,6 +42,7 @@ mod operations;
 pub mod parquet_rows;
 pub mod postgres;
 pub mod rules;
+pub mod s3;
 mod secret;
 pub mod session;
 pub mod shelf;

@@ -12,7 +12,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
 use local_redshift::postgres::{self, Account, Installation};
-use local_redshift::stack::{self, Options, Port, S3, Stack};
+use local_redshift::s3::S3;
+use local_redshift::stack::{self, Options, Port, Stack};
 use local_redshift::storage::Credentials;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -184,7 +185,8 @@ fn run(arguments: &ArgMatches) -> Outcome {
         directory: path("directory").transpose()?,
         copy_log: path("copy-log").transpose()?,
         redshift_port: port("redshift-port"),
-        s3: chosen_s3(arguments, port("s3-port"))?,
+        s3: chosen_s3(arguments)?,
+        s3_port: port("s3-port"),
         postgres_port: port("postgres-port"),
         program: std::env::current_exe()?,
     };
@@ -207,7 +209,7 @@ fn s3_endpoint(text: &str) -> Result<String, String> {
     }
 }
 
-fn chosen_s3(arguments: &ArgMatches, port: Port) -> Result<S3, Box<dyn std::error::Error>> {
+fn chosen_s3(arguments: &ArgMatches) -> Result<S3, Box<dyn std::error::Error>> {
     if let Some(url) = arguments.get_one::<String>("s3-endpoint") {
         let key = |name| {
             let value = std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -221,8 +223,8 @@ fn chosen_s3(arguments: &ArgMatches, port: Port) -> Result<S3, Box<dyn std::erro
         return Ok(S3::Endpoint(url.clone(), credentials));
     }
     Ok(match arguments.get_one::<PathBuf>("s3-program") {
-        Some(program) => S3::Program(std::path::absolute(program)?, port),
-        None => S3::Builtin(port),
+        Some(program) => S3::Program(std::path::absolute(program)?),
+        None => S3::Builtin,
     })
 }
 

@@ -11,17 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::certificate::{self, Certificate, CertificateError};
 use crate::environment::{self, Addresses, Variable};
-use crate::foreign_s3::{self, Program};
 use crate::keeper::{self, Charge, Keeper};
 use crate::objects::ObjectsConfig;
 use crate::postgres::{self, Installation, PostgresError};
+use crate::s3::{self, Running, S3, S3Error};
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
-use crate::storage::{self, Credentials, Storage};
 use crate::{REDSHIFT_SQL, TYPES_SQL};
 
 const BUCKET: &str = "stagecopy";
@@ -32,10 +31,6 @@ const DATABASE: &str = "dev";
 const IAM_ROLE: &str = "arn:aws:iam::123456789012:role/local-redshift";
 /// How long PostgreSQL may take to be ready; usually a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an S3 program may take; a big one on a busy machine starts slowly.
-const PROGRAM_PATIENCE: Duration = Duration::from_secs(180);
-/// How long an S3 that is there already may take to answer.
-const ENDPOINT_PATIENCE: Duration = Duration::from_secs(30);
 /// Another program may take the port between our choice and PostgreSQL's start.
 const PORT_ATTEMPTS: usize = 5;
 
@@ -89,24 +84,12 @@ pub enum StackError {
         /// The end of its log
         said: String,
     },
-    /// The S3 program ended, or did not become ready
-    #[error("the S3 program {} did not start: {said}", program.display())]
-    S3Ended {
-        /// Which
-        program: PathBuf,
-        /// The end of its log
-        said: String,
-    },
-    /// The bucket could not be made in an S3 that is there already
-    #[error("cannot make the bucket {bucket} in the S3 at {endpoint}")]
-    Bucket {
-        /// Which
-        bucket: &'static str,
-        /// Where
-        endpoint: String,
+    /// No S3
+    #[error("cannot set up the S3")]
+    S3 {
         /// Why
-        #[source]
-        source: io::Error,
+        #[from]
+        source: S3Error,
     },
     /// PostgreSQL could not be found or made ready
     #[error("cannot set up the private PostgreSQL")]
@@ -142,39 +125,6 @@ impl Port {
     }
 }
 
-/// Which S3 a stack has.
-#[derive(Clone)]
-pub enum S3 {
-    /// Its own
-    Builtin(Port),
-    /// A program that serves it: `program PORT FOLDER`, until its standard input ends
-    Program(PathBuf, Port),
-    /// One that is there already, with the keys the caller has for it
-    Endpoint(String, Credentials),
-}
-
-// Without the keys.
-impl std::fmt::Debug for S3 {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Builtin(port) => formatter.debug_tuple("Builtin").field(port).finish(),
-            Self::Program(path, port) => {
-                let mut tuple = formatter.debug_tuple("Program");
-                tuple.field(path).field(port).finish()
-            }
-            Self::Endpoint(url, _) => formatter.debug_tuple("Endpoint").field(url).finish(),
-        }
-    }
-}
-
-/// The S3 of a stack that is up, and what ends with it.
-#[derive(Debug)]
-enum RunningS3 {
-    Builtin(#[expect(dead_code, reason = "held until the stack goes down")] Storage),
-    Program(Program),
-    Endpoint,
-}
-
 /// What a caller may choose.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -186,6 +136,8 @@ pub struct Options {
     pub redshift_port: Port,
     /// Its S3
     pub s3: S3,
+    /// Of the S3, unless that is there already
+    pub s3_port: Port,
     /// Of the PostgreSQL behind
     pub postgres_port: Port,
     /// This crate's binary, which is started again as the keeper
@@ -198,7 +150,7 @@ pub struct Stack {
     addresses: Addresses,
     // In the order they go down.
     _judge: oneshot::Sender<()>,
-    s3: RunningS3,
+    s3: Running,
     keeper: Keeper,
 }
 
@@ -215,11 +167,7 @@ impl Stack {
 
     /// Waits until a part of the stack ends by itself, and names it: the stack is then of no use.
     pub async fn broken(&self) -> &'static str {
-        let mut postgres = self.keeper.gone();
-        let mut s3 = match &self.s3 {
-            RunningS3::Program(program) => program.gone(),
-            RunningS3::Builtin(_) | RunningS3::Endpoint => never(),
-        };
+        let (mut postgres, mut s3) = (self.keeper.gone(), self.s3.gone());
         tokio::select! {
             _ = postgres.wait_for(|gone| *gone) => "PostgreSQL",
             Ok(_) = s3.wait_for(|gone| *gone) => "the S3 program",
@@ -231,10 +179,14 @@ impl Stack {
 pub fn start(options: &Options) -> Result<Stack, StackError> {
     let installation = postgres::find()?;
     let redshift = listen(options.redshift_port, "the Redshift")?;
-    let listener = listen_for(&options.s3)?;
+    let listener = match options.s3 {
+        S3::Builtin | S3::Program(_) => Some(listen(options.s3_port, "the S3")?),
+        S3::Endpoint(..) => None,
+    };
     let (path, mut keeper) = make_folder(options, &installation)?;
-    // First, since another S3 may be slow to start.
-    let (s3, objects) = start_s3(&options.s3, listener, &path)?;
+    // Started first and waited for last, since another S3 may be slow to start.
+    let s3_folder = make_subfolder(&path, "s3", 0o700)?;
+    let (s3, objects) = s3::start(&options.s3, listener, &s3_folder, REGION, BUCKET)?;
     let certificate = certificate::make(&path)?;
     let home = make_subfolder(&path, "postgres", 0o700)?;
     let data = installation.initialise(&home, TYPES_SQL)?;
@@ -246,7 +198,7 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
     let copy_log = options.copy_log.clone();
     let addresses = Addresses {
         s3_endpoint: objects.endpoint.clone(),
-        s3_name: name_of(&options.s3),
+        s3_name: options.s3.name(),
         access_key_id: objects.access_key_id.clone(),
         secret_access_key: objects.secret_access_key.clone(),
         region: REGION,
@@ -269,7 +221,7 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         Path::new(&addresses.password_file),
         &environment::password_file(&addresses),
     )?;
-    await_s3(&options.s3, &s3, &objects, &path)?;
+    s3::wait(&options.s3, &s3, &objects, &s3_folder, BUCKET)?;
     let judge = start_judge(redshift, &addresses, &certificate, objects)?;
     Ok(Stack {
         addresses,
@@ -395,110 +347,6 @@ fn accounts(password: &str) -> String {
         "CREATE ROLE {USER} LOGIN CREATEDB CREATEROLE PASSWORD '{password}';\n\
          CREATE DATABASE {DATABASE} OWNER {USER};\n"
     )
-}
-
-/// A receiver whose sender is gone: it never becomes true.
-fn never() -> watch::Receiver<bool> {
-    watch::channel(false).1
-}
-
-/// The port of an S3 that this stack runs.
-fn listen_for(s3: &S3) -> Result<Option<TcpListener>, StackError> {
-    match s3 {
-        S3::Builtin(port) | S3::Program(_, port) => listen(*port, "the S3").map(Some),
-        S3::Endpoint(..) => Ok(None),
-    }
-}
-
-/// `builtin`, the name of the program, or `external`.
-fn name_of(s3: &S3) -> String {
-    match s3 {
-        S3::Builtin(_) => "builtin".to_owned(),
-        S3::Program(program, _) => {
-            let name = program.file_stem().unwrap_or_default();
-            name.to_string_lossy().into_owned()
-        }
-        S3::Endpoint(..) => "external".to_owned(),
-    }
-}
-
-/// Starts the S3, if it is not there already, and tells how to reach it. The built-in one is ready then and has its bucket;
-/// `await_s3` waits for the others.
-fn start_s3(
-    s3: &S3,
-    listener: Option<TcpListener>,
-    folder: &Path,
-) -> Result<(RunningS3, ObjectsConfig), StackError> {
-    let credentials = match s3 {
-        S3::Endpoint(_, credentials) => credentials.clone(),
-        S3::Builtin(_) | S3::Program(..) => Credentials {
-            access_key_id: format!("LOCAL{}", &random_hex().to_uppercase()[..15]),
-            secret_access_key: random_hex(),
-        },
-    };
-    let port = listener.as_ref().map(port_of).transpose()?;
-    let objects = ObjectsConfig {
-        endpoint: match (s3, port) {
-            (S3::Endpoint(url, _), _) => url.clone(),
-            (_, port) => format!("http://127.0.0.1:{}", port.unwrap_or_default()),
-        },
-        region: REGION.to_owned(),
-        access_key_id: credentials.access_key_id.clone(),
-        secret_access_key: credentials.secret_access_key.clone(),
-    };
-    let failed = |source| StackError::Start {
-        what: "the S3",
-        source,
-    };
-    let running = match (s3, listener) {
-        (S3::Endpoint(..), _) | (_, None) => RunningS3::Endpoint,
-        (S3::Builtin(_), Some(listener)) => {
-            let directory = make_subfolder(folder, "s3", 0o700)?;
-            let storage = storage::start(listener, directory, credentials, &[BUCKET]);
-            RunningS3::Builtin(storage.map_err(failed)?)
-        }
-        (S3::Program(program, _), Some(listener)) => {
-            let directory = make_subfolder(folder, "s3", 0o700)?;
-            // Now it is the program's.
-            drop(listener);
-            let port = port.unwrap_or_default();
-            let running = foreign_s3::run(program, port, &directory);
-            RunningS3::Program(running.map_err(failed)?)
-        }
-    };
-    Ok((running, objects))
-}
-
-/// Waits until an S3 that is not the built-in one has the bucket.
-fn await_s3(
-    s3: &S3,
-    running: &RunningS3,
-    objects: &ObjectsConfig,
-    folder: &Path,
-) -> Result<(), StackError> {
-    match (s3, running) {
-        (S3::Program(path, _), RunningS3::Program(program)) => {
-            let made =
-                foreign_s3::make_bucket(objects, BUCKET, PROGRAM_PATIENCE, || program.is_gone());
-            made.map_err(|error| {
-                let log = fs::read(folder.join("s3/log")).unwrap_or_default();
-                let last = postgres::last_lines(&String::from_utf8_lossy(&log));
-                StackError::S3Ended {
-                    program: path.clone(),
-                    said: format!("{error}: {last}"),
-                }
-            })
-        }
-        (S3::Endpoint(url, _), _) => {
-            let made = foreign_s3::make_bucket(objects, BUCKET, ENDPOINT_PATIENCE, || false);
-            made.map_err(|source| StackError::Bucket {
-                bucket: BUCKET,
-                endpoint: url.clone(),
-                source,
-            })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Runs the judge on a thread of its own until the sender is dropped.
