@@ -6,4 +6,5 @@ mod cli;
 mod load;
 mod parts;
 mod pipeline;
+mod staging;
 mod support;

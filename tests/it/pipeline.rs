@@ -294,13 +294,18 @@ fn the_command_and_its_variables_are_accepted() {
     variables.insert("REDSHIFT_PORT".to_owned(), "1".to_owned());
     variables.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
     // nothing listens there, and nothing leaves this machine
-    variables.insert("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned());
+    variables.insert(
+        "AWS_ENDPOINT_URL".to_owned(),
+        "http://127.0.0.1:1".to_owned(),
+    );
     let arguments = command[1..]
         .iter()
         .map(|word| if *word == mount { input } else { word.as_str() });
     let refused = run(stagecopy().env_clear().envs(&variables).args(arguments)).expect(1);
     assert!(
-        refused.error().contains("s3://example-stage/redshift-export"),
+        refused
+            .error()
+            .contains("s3://example-stage/redshift-export"),
         "{}",
         refused.stderr
     );

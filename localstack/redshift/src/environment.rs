@@ -8,8 +8,10 @@ pub type Variable = (&'static str, String);
 /// Where the stack is, as far as its variables tell.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// Port of the S3 on 127.0.0.1
-    pub s3_port: u16,
+    /// URL of the S3
+    pub s3_endpoint: String,
+    /// Which S3 that is: `builtin`, the name of the program that serves it, or `external`
+    pub s3_name: String,
     /// Access key id for it
     pub access_key_id: String,
     /// Secret access key for it
@@ -66,10 +68,7 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         _ => "localhost,127.0.0.1".to_owned(),
     };
     let mut variables = vec![
-        (
-            "AWS_ENDPOINT_URL",
-            format!("http://127.0.0.1:{}", at.s3_port),
-        ),
+        ("AWS_ENDPOINT_URL", at.s3_endpoint.clone()),
         ("AWS_ACCESS_KEY_ID", at.access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", at.secret_access_key.clone()),
         ("AWS_REGION", at.region.to_owned()),
@@ -98,6 +97,7 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         ("LOCAL_REDSHIFT_COPY_LOG", at.copy_log.clone()),
         ("LOCAL_REDSHIFT_HEALTH_URL", at.health.clone()),
         ("LOCAL_REDSHIFT_POSTGRES_HOST", at.postgres_host.clone()),
+        ("LOCAL_REDSHIFT_S3", at.s3_name.clone()),
         ("LOCAL_REDSHIFT_POSTGRES_PORT", at.postgres_port.to_string()),
         (
             "LOCAL_REDSHIFT_POSTGRES_SUPERUSER",

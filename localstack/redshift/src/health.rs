@@ -50,8 +50,8 @@ pub struct Versions {
 pub struct Ports {
     /// The Redshift
     pub redshift: u16,
-    /// The S3
-    pub s3: u16,
+    /// The S3; null where it is the user's
+    pub s3: Option<u16>,
     /// The PostgreSQL behind
     pub postgres: u16,
     /// This endpoint
@@ -200,7 +200,7 @@ mod tests {
     fn ready(behind: Behind) -> State {
         let ports = Ports {
             redshift: 1,
-            s3: 2,
+            s3: Some(2),
             postgres: 3,
             health: 4,
         };

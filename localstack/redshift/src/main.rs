@@ -12,7 +12,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
 use local_redshift::postgres::{self, Account, Installation};
+use local_redshift::s3::S3;
 use local_redshift::stack::{self, Database, Options, Port, Stack};
+use local_redshift::storage::Credentials;
 use local_redshift::{external, init_sql};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,13 +30,17 @@ const AFTER_HELP: &str = "\
 The Redshift is a proxy in front of a private PostgreSQL that refuses what Redshift refuses and loads Parquet from the \
 S3 by COPY. All of it listens on 127.0.0.1 and is gone at the end.
 
+The S3 is a built-in one. With --s3-program it is PROGRAM, started as `PROGRAM PORT FOLDER`, which serves on that port of \
+127.0.0.1 until its standard input ends. With --s3-endpoint it is one that is there already, reached with \
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. The bucket `stagecopy` is made in it.
+
 COMMAND gets these variables; without COMMAND they are printed as lines a shell can read, then the line `ready`, and \
 the stack stays up until SIGINT or SIGTERM:
   PGHOST PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSSLMODE PGSSLROOTCERT
   REDSHIFT_ENDPOINT REDSHIFT_PORT REDSHIFT_USER REDSHIFT_DB
   AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_DEFAULT_REGION
   STAGECOPY_STAGE STAGECOPY_IAM_ROLE SSL_CERT_FILE NO_PROXY
-  LOCAL_REDSHIFT_DIRECTORY LOCAL_REDSHIFT_COPY_LOG LOCAL_REDSHIFT_HEALTH_URL
+  LOCAL_REDSHIFT_DIRECTORY LOCAL_REDSHIFT_COPY_LOG LOCAL_REDSHIFT_S3 LOCAL_REDSHIFT_HEALTH_URL
   LOCAL_REDSHIFT_POSTGRES_{HOST,PORT,SUPERUSER,DATA,BIN}
 Variables of the caller that would lead elsewhere (AWS_*, PG*, REDSHIFT_*, STAGECOPY_*) do not reach COMMAND.
 
@@ -80,6 +86,20 @@ fn interface() -> Command {
             "Port of the Redshift [default: a free one]",
         ))
         .arg(port("s3-port", "Port of the S3 [default: a free one]"))
+        .arg(
+            path("s3-program")
+                .long("s3-program")
+                .value_name("PROGRAM")
+                .help("Have PROGRAM serve the S3 [default: a built-in one]"),
+        )
+        .arg(
+            Arg::new("s3-endpoint")
+                .long("s3-endpoint")
+                .value_name("URL")
+                .value_parser(s3_endpoint)
+                .conflicts_with_all(["s3-program", "s3-port"])
+                .help("Use the S3 at this URL, with the keys in the environment"),
+        )
         .arg(port(
             "postgres-port",
             "Port of the private PostgreSQL behind [default: a free one]",
@@ -182,6 +202,7 @@ fn run(arguments: &ArgMatches) -> Outcome {
         directory: path("directory").transpose()?,
         copy_log: path("copy-log").transpose()?,
         redshift_port: port("redshift-port"),
+        s3: chosen_s3(arguments)?,
         s3_port: port("s3-port"),
         health_port: port("health-port"),
         postgres: match arguments.get_one::<String>("postgres-url") {
@@ -202,6 +223,36 @@ fn run(arguments: &ArgMatches) -> Outcome {
         .enable_all()
         .build()?
         .block_on(live(&options, &init_sql, &command))
+}
+
+/// A URL without a user and a password, which would be seen in process lists and messages.
+fn s3_endpoint(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains('@') => Ok(text.to_owned()),
+        _ => Err("must be http://HOST[:PORT] or https://HOST[:PORT]".to_owned()),
+    }
+}
+
+fn chosen_s3(arguments: &ArgMatches) -> Result<S3, Box<dyn std::error::Error>> {
+    if let Some(url) = arguments.get_one::<String>("s3-endpoint") {
+        let key = |name| {
+            let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+            value
+                .ok_or_else(|| format!("{name} is not set: --s3-endpoint needs the keys of its S3"))
+        };
+        let credentials = Credentials {
+            access_key_id: key("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: key("AWS_SECRET_ACCESS_KEY")?,
+        };
+        return Ok(S3::Endpoint(url.clone(), credentials));
+    }
+    Ok(match arguments.get_one::<PathBuf>("s3-program") {
+        Some(program) => S3::Program(std::path::absolute(program)?),
+        None => S3::Builtin,
+    })
 }
 
 /// The stack's life: up, the command or the wait, down.
@@ -285,7 +336,8 @@ async fn run_command(
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
-    let mut broken = stack.broken();
+    let broken = stack.broken();
+    tokio::pin!(broken);
     let mut told = false;
     loop {
         tokio::select! {
@@ -294,9 +346,9 @@ async fn run_command(
             signal = signals.next() => if signal != Signal::INT && let Some(id) = id {
                 let _ = kill_process(id, signal);
             },
-            _ = broken.wait_for(|gone| *gone), if !told => {
+            what = &mut broken, if !told => {
                 told = true;
-                say("PostgreSQL ended while the command was running");
+                say(&format!("{what} ended while the command was running"));
             }
         }
     }
@@ -314,10 +366,9 @@ async fn wait(stack: &Stack, signals: &mut Signals) -> Outcome {
     output.write_all(text.as_bytes())?;
     output.flush()?;
     drop(output);
-    let mut broken = stack.broken();
     tokio::select! {
         _ = signals.next() => Ok(0),
-        _ = broken.wait_for(|gone| *gone) => Err("PostgreSQL ended".into()),
+        what = stack.broken() => Err(format!("{what} ended").into()),
     }
 }
 

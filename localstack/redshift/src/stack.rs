@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 
 use crate::behind::Behind;
@@ -22,9 +22,9 @@ use crate::health::{self, Health, Ports, Report};
 use crate::keeper::{self, Charge, Keeper};
 use crate::objects::ObjectsConfig;
 use crate::postgres::{self, Installation, PostgresError};
+use crate::s3::{self, Running, S3, S3Error};
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
-use crate::storage::{self, Credentials, Storage};
 use crate::{REDSHIFT_SQL, TYPES_SQL};
 
 const BUCKET: &str = "stagecopy";
@@ -87,6 +87,13 @@ pub enum StackError {
     PostgresEnded {
         /// The end of its log
         said: String,
+    },
+    /// No S3
+    #[error("cannot set up the S3")]
+    S3 {
+        /// Why
+        #[from]
+        source: S3Error,
     },
     /// PostgreSQL could not be found or made ready
     #[error("cannot set up the private PostgreSQL")]
@@ -154,7 +161,9 @@ pub struct Options {
     pub copy_log: Option<PathBuf>,
     /// Of the Redshift
     pub redshift_port: Port,
-    /// Of the S3
+    /// Its S3
+    pub s3: S3,
+    /// Of the S3, unless that is there already
     pub s3_port: Port,
     /// Of the health endpoint
     pub health_port: Port,
@@ -173,7 +182,7 @@ pub struct Stack {
     // In the order they go down.
     health: Health,
     _judge: oneshot::Sender<()>,
-    _storage: Storage,
+    s3: Running,
     keeper: Keeper,
 }
 
@@ -193,9 +202,13 @@ impl Stack {
         self.health.ready(self.report.clone(), self.behind.clone());
     }
 
-    /// Becomes true if the private PostgreSQL ends by itself: the stack is then of no use.
-    pub fn broken(&self) -> watch::Receiver<bool> {
-        self.keeper.gone()
+    /// Waits until a part of the stack ends by itself, and names it: the stack is then of no use.
+    pub async fn broken(&self) -> &'static str {
+        let (mut postgres, mut s3) = (self.keeper.gone(), self.s3.gone());
+        tokio::select! {
+            _ = postgres.wait_for(|gone| *gone) => "PostgreSQL",
+            Ok(_) = s3.wait_for(|gone| *gone) => "the S3 program",
+        }
     }
 }
 
@@ -212,8 +225,15 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         Database::External(_) => None,
     };
     let redshift = listen(options.redshift_port, "the Redshift")?;
-    let s3 = listen(options.s3_port, "the S3")?;
+    let listener = match options.s3 {
+        S3::Builtin | S3::Program(_) => Some(listen(options.s3_port, "the S3")?),
+        S3::Endpoint(..) => None,
+    };
+    let s3_port = listener.as_ref().map(port_of).transpose()?;
     let (path, mut keeper) = make_folder(options, installation.as_ref())?;
+    // Started first and waited for last, since another S3 may be slow to start.
+    let s3_folder = make_subfolder(&path, "s3", 0o700)?;
+    let (s3, objects) = s3::start(&options.s3, listener, &s3_folder, REGION, BUCKET)?;
     let certificate = certificate::make(&path)?;
     let password = random_hex();
     let database = match (&options.postgres, installation) {
@@ -224,15 +244,12 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         (Database::Private(_), None) => unreachable!("it was found above"),
     };
 
-    let credentials = Credentials {
-        access_key_id: format!("LOCAL{}", &random_hex().to_uppercase()[..15]),
-        secret_access_key: random_hex(),
-    };
     let copy_log = options.copy_log.clone();
     let addresses = Addresses {
-        s3_port: port_of(&s3)?,
-        access_key_id: credentials.access_key_id.clone(),
-        secret_access_key: credentials.secret_access_key.clone(),
+        s3_endpoint: objects.endpoint.clone(),
+        s3_name: options.s3.name(),
+        access_key_id: objects.access_key_id.clone(),
+        secret_access_key: objects.secret_access_key.clone(),
         region: REGION,
         redshift_port: port_of(&redshift)?,
         user: USER,
@@ -255,21 +272,27 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         Path::new(&addresses.password_file),
         &environment::password_file(&addresses),
     )?;
-    let storage = start_storage(s3, &path, credentials)?;
-    let judge = start_judge(redshift, &addresses, &database.behind, &certificate)?;
+    s3::wait(&options.s3, &s3, &objects, &s3_folder, BUCKET)?;
     let ports = Ports {
         redshift: addresses.redshift_port,
-        s3: addresses.s3_port,
+        s3: s3_port,
         postgres: addresses.postgres_port,
         health: health_port,
     };
+    let judge = start_judge(
+        redshift,
+        &addresses,
+        &database.behind,
+        &certificate,
+        objects,
+    )?;
     Ok(Stack {
         addresses,
         behind: database.behind,
         report: Report::new(database.version, ports),
         health,
         _judge: judge,
-        _storage: storage,
+        s3,
         keeper,
     })
 }
@@ -459,34 +482,18 @@ fn accounts(password: &str) -> String {
     )
 }
 
-fn start_storage(
-    listener: TcpListener,
-    folder: &Path,
-    credentials: Credentials,
-) -> Result<Storage, StackError> {
-    let objects = make_subfolder(folder, "s3", 0o700)?;
-    storage::start(listener, objects, credentials, &[BUCKET]).map_err(|source| StackError::Start {
-        what: "the local S3",
-        source,
-    })
-}
-
 /// Runs the judge on a thread of its own until the sender is dropped.
 fn start_judge(
     listener: TcpListener,
     at: &Addresses,
     behind: &Behind,
     certificate: &Certificate,
+    objects: ObjectsConfig,
 ) -> Result<oneshot::Sender<()>, StackError> {
     let judge = Arc::new(Judge {
         behind: behind.clone(),
         tls: Arc::clone(&certificate.tls),
-        objects: ObjectsConfig {
-            endpoint: format!("http://127.0.0.1:{}", at.s3_port),
-            region: at.region.to_owned(),
-            access_key_id: at.access_key_id.clone(),
-            secret_access_key: at.secret_access_key.clone(),
-        },
+        objects,
         copy_log: Some(PathBuf::from(&at.copy_log)),
     });
     let failed = |source| StackError::Start {

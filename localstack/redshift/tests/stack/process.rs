@@ -27,10 +27,10 @@ fn lines(output: &Output) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// What of a stack could be left behind: its folder and its PostgreSQL. (Ports are no proof: others take them.)
+/// What of a stack could be left behind: its folder and a process of it, PostgreSQL unless said otherwise. (Ports are no proof: others take them.)
 struct Traces {
     directory: PathBuf,
-    postgres: Pid,
+    process: Pid,
 }
 
 impl Traces {
@@ -40,14 +40,14 @@ impl Traces {
         let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("a pid file");
         Self {
             directory: PathBuf::from(&variables["LOCAL_REDSHIFT_DIRECTORY"]),
-            postgres: pid_of(&pid),
+            process: pid_of(&pid),
         }
     }
 
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
-        if test_kill_process(self.postgres).is_ok() {
-            left.push("PostgreSQL".to_owned());
+        if test_kill_process(self.process).is_ok() {
+            left.push("the process".to_owned());
         }
         if self.directory.exists() {
             left.push("the folder".to_owned());
@@ -85,6 +85,16 @@ fn parse(text: &str) -> Variables {
 /// A stack without a command, ready.
 pub(crate) fn stay(arguments: &[&str]) -> (Child, Variables) {
     stay_with(program().arg("run").args(arguments))
+}
+
+/// A stack whose S3 is that of another.
+pub(crate) fn stay_on(other: &Variables) -> (Child, Variables) {
+    let mut command = program();
+    command.args(["run", "--s3-endpoint", &other["AWS_ENDPOINT_URL"]]);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        command.env(name, &other[name]);
+    }
+    stay_with(&mut command)
 }
 
 /// The same of a command of the caller's making.
@@ -126,7 +136,7 @@ fn the_commands_exit_code_is_passed_on_and_nothing_is_left() {
     let said = lines(&output);
     let traces = Traces {
         directory: PathBuf::from(&said[1]),
-        postgres: pid_of(&said[0]),
+        process: pid_of(&said[0]),
     };
     assert_eq!(traces.left(), Vec::<String>::new());
 }
@@ -169,7 +179,7 @@ fn a_command_that_cannot_run_is_told_from_a_stack_that_failed() {
 fn killed_it_leaves_nothing_for_long() {
     let (mut child, variables) = stay(&[]);
     let traces = Traces::of(&variables);
-    assert_eq!(traces.left(), ["PostgreSQL", "the folder"]);
+    assert_eq!(traces.left(), ["the process", "the folder"]);
     child.kill().expect("killed");
     child.wait().expect("ended");
     traces.assert_gone_soon();
@@ -358,6 +368,122 @@ fn statements_given_run_first_and_an_error_in_them_ends_it() {
         said.contains("nowhere") && said.contains("wrong.sql"),
         "{said}"
     );
+}
+
+#[test]
+fn an_s3_that_is_there_already_is_named_with_its_keys() {
+    let (mut first, theirs) = stay(&[]);
+    assert_eq!(theirs["LOCAL_REDSHIFT_S3"], "builtin");
+    let (mut second, ours) = stay_on(&theirs);
+    assert_eq!(ours["LOCAL_REDSHIFT_S3"], "external");
+    for name in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ] {
+        assert_eq!(ours[name], theirs[name], "{name}");
+    }
+    assert_ne!(ours["PGPORT"], theirs["PGPORT"]);
+    for child in [&mut second, &mut first] {
+        send(child, Signal::TERM);
+        assert_eq!(child.wait().expect("ended").code(), Some(0));
+    }
+}
+
+#[test]
+fn an_s3_that_cannot_be_used_is_one_line() {
+    let refusal = |arguments: &[&str], id: &str, secret: &str| {
+        let mut command = program();
+        command.arg("run").args(arguments).args(["--", "true"]);
+        command.env("AWS_ACCESS_KEY_ID", id);
+        command.env("AWS_SECRET_ACCESS_KEY", secret);
+        let output = command.output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{said}");
+        said
+    };
+    let (mut child, theirs) = stay(&[]);
+    let url = theirs["AWS_ENDPOINT_URL"].as_str();
+    let said = refusal(&["--s3-endpoint", url], &theirs["AWS_ACCESS_KEY_ID"], "");
+    assert!(said.contains("AWS_SECRET_ACCESS_KEY is not set"), "{said}");
+    let said = refusal(
+        &["--s3-endpoint", url],
+        &theirs["AWS_ACCESS_KEY_ID"],
+        "hunter2",
+    );
+    assert!(
+        said.contains(url) && said.contains("SignatureDoesNotMatch"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("hunter2") && said.trim_end().lines().count() == 1,
+        "{said}"
+    );
+    for wrong in ["127.0.0.1:9000", "http://me:hunter2@127.0.0.1:9000"] {
+        let said = refusal(&["--s3-endpoint", wrong], "ID", "SECRET");
+        assert!(said.contains("must be http://HOST"), "{said}");
+    }
+    send(&child, Signal::TERM);
+    child.wait().expect("ended");
+    let said = refusal(&["--s3-program", "/no/such/program"], "", "");
+    assert!(said.contains("cannot start the S3"), "{said}");
+}
+
+/// A shell script to be an S3 program.
+fn script(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("script");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, executable).expect("changed");
+    path
+}
+
+#[test]
+fn an_s3_program_that_ends_is_quoted() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let script = script(folder.path(), "echo out of coffee >&2; exit 3");
+    let mut command = program();
+    command.args(["run", "--s3-program"]).arg(&script);
+    let output = command
+        .args(["--", "true"])
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("out of coffee"), "{said}");
+}
+
+#[test]
+fn an_s3_program_ends_with_a_stack_that_is_killed() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let note = folder.path().join("note");
+    // It never serves anything, so the stack is killed while it waits.
+    let text = format!(
+        "echo $$ > '{0}.new'; dirname \"$2\" >> '{0}.new'; mv '{0}.new' '{0}'; exec cat > /dev/null",
+        note.display()
+    );
+    let mut command = program();
+    command
+        .args(["run", "--s3-program"])
+        .arg(script(folder.path(), &text));
+    let mut child = command.spawn().expect("the binary runs");
+    let began = Instant::now();
+    while !note.exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it was not started"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = std::fs::read_to_string(&note).expect("the note");
+    let traces = Traces {
+        directory: PathBuf::from(said.lines().nth(1).expect("the folder")),
+        process: pid_of(&said),
+    };
+    assert_eq!(traces.left(), ["the process", "the folder"]);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    traces.assert_gone_soon();
 }
 
 fn mode(path: &Path) -> u32 {

@@ -10,7 +10,7 @@ use aws_sdk_s3::{Client, Config};
 use parquet::arrow::ArrowWriter;
 use rustix::process::Signal;
 
-use crate::process::{Variables, send, stay};
+use crate::process::{Variables, send, stay, stay_on};
 
 fn parquet() -> Vec<u8> {
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
@@ -47,6 +47,24 @@ fn psql(variables: &Variables, statements: &[&str]) -> Output {
 #[tokio::test]
 async fn a_copy_loads_what_the_s3_holds() {
     let (mut child, variables) = stay(&[]);
+    load(&variables).await;
+    send(&child, Signal::TERM);
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_copy_loads_from_an_s3_that_was_there_before() {
+    let (mut first, theirs) = stay(&[]);
+    let (mut second, ours) = stay_on(&theirs);
+    load(&ours).await;
+    for child in [&mut second, &mut first] {
+        send(child, Signal::TERM);
+        assert_eq!(child.wait().expect("ended").code(), Some(0));
+    }
+}
+
+/// Puts a file and a manifest and loads them.
+async fn load(variables: &Variables) {
     let stage = variables["STAGECOPY_STAGE"].clone();
     let (bucket, prefix) = stage
         .strip_prefix("s3://")
@@ -61,7 +79,7 @@ async fn a_copy_loads_what_the_s3_holds() {
         ("part.parquet", file),
         ("manifest", manifest.to_string().into_bytes()),
     ] {
-        let put = client(&variables).put_object().bucket(bucket);
+        let put = client(variables).put_object().bucket(bucket);
         let put = put
             .key(format!("{prefix}/{name}"))
             .body(ByteStream::from(body));
@@ -71,7 +89,7 @@ async fn a_copy_loads_what_the_s3_holds() {
     let copy =
         format!("copy t from '{stage}/manifest' iam_role '{role}' format as parquet manifest");
     let output = psql(
-        &variables,
+        variables,
         &[
             "create table t (n bigint, t varchar(10))",
             &copy,
@@ -86,6 +104,4 @@ async fn a_copy_loads_what_the_s3_holds() {
         (line["rows"].as_u64(), line["outcome"].as_str()),
         (Some(3), Some("loaded"))
     );
-    send(&child, Signal::TERM);
-    assert_eq!(child.wait().expect("ended").code(), Some(0));
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use local_redshift::environment::Addresses;
+use local_redshift::s3::S3;
 use local_redshift::stack::{self, Database, Options, Port};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -33,6 +34,7 @@ fn start() -> Running {
         copy_log: None,
         redshift_port: Port::Free,
         s3_port: Port::Free,
+        s3: S3::Builtin,
         health_port: Port::Free,
         postgres: Database::Private(Port::Free),
         program: PathBuf::from(env!("CARGO_BIN_EXE_local-redshift")),
@@ -161,7 +163,7 @@ impl Running {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(at.region))
-            .endpoint_url(format!("http://127.0.0.1:{}", at.s3_port))
+            .endpoint_url(&at.s3_endpoint)
             .credentials_provider(credentials)
             .force_path_style(true)
             .build();
