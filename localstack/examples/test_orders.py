@@ -56,6 +56,7 @@ def redshift(stack: dict[str, str]) -> Iterator[psycopg.Connection]:
         dbname=stack["PGDATABASE"],
         sslmode=stack["PGSSLMODE"],
         sslrootcert=stack["PGSSLROOTCERT"],
+        client_encoding="utf8",  # Redshift calls it UNICODE, which psycopg does not know
     ) as connection:
         yield connection
         connection.rollback()
