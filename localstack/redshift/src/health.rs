@@ -194,7 +194,7 @@ mod tests {
 
     fn ask(method: Method, path: &str) -> Request<()> {
         let request = Request::builder().method(method).uri(path);
-        request.body(()).unwrap()
+        request.body(()).expect("it is there")
     }
 
     fn ready(behind: Behind) -> State {
@@ -209,12 +209,14 @@ mod tests {
 
     #[tokio::test]
     async fn answers() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let there = Behind::trusted(listener.local_addr().unwrap().port(), "a");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("it is there");
+        let there = Behind::trusted(listener.local_addr().expect("it is there").port(), "a");
         // Bound and never accepted on: a connection to a socket that does not listen is refused.
-        let closed = tokio::net::TcpSocket::new_v4().unwrap();
-        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let gone = Behind::trusted(closed.local_addr().unwrap().port(), "a");
+        let closed = tokio::net::TcpSocket::new_v4().expect("it is there");
+        closed
+            .bind("127.0.0.1:0".parse().expect("it is there"))
+            .expect("it is there");
+        let gone = Behind::trusted(closed.local_addr().expect("it is there").port(), "a");
         for (request, state, code, text) in [
             (
                 ask(Method::GET, "/health"),

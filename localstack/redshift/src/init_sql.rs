@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_its_sql_in_the_order_of_bytes() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("it is made");
         let path = |name: &str| folder.path().join(name);
         for name in [
             "10.sql",
@@ -85,13 +85,13 @@ mod tests {
             "x.SQL",
             ".sql",
         ] {
-            std::fs::write(path(name), "").unwrap();
+            std::fs::write(path(name), "").expect("it is made");
         }
-        std::fs::create_dir(path("folder.sql")).unwrap();
-        std::fs::write(path("folder.sql/inside.sql"), "").unwrap();
-        std::os::unix::fs::symlink(path("note.txt"), path("c.sql")).unwrap();
+        std::fs::create_dir(path("folder.sql")).expect("it is made");
+        std::fs::write(path("folder.sql/inside.sql"), "").expect("it is made");
+        std::os::unix::fs::symlink(path("note.txt"), path("c.sql")).expect("it is made");
         let last = path("note.txt");
-        let found = files(&[folder.path(), &last]).unwrap();
+        let found = files(&[folder.path(), &last]).expect("it is made");
         let wanted = [
             "10.sql", "2.sql", "B.sql", "a.sql", "c.sql", "é.sql", "note.txt",
         ];
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn nothing_to_run_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("it is made");
         for (path, said) in [
             (folder.path().to_owned(), "holds no *.sql"),
             (folder.path().join("missing"), "cannot read"),
         ] {
-            let error = files(&[&path]).unwrap_err().to_string();
+            let error = files(&[&path]).expect_err("it is refused").to_string();
             assert!(error.contains(said), "{error}");
         }
     }

@@ -130,6 +130,16 @@ impl Drop for Server {
     }
 }
 
+/// A stack that ends with the test, whether it passed or not: what is left of it would keep the server's role.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn through_the_judge(bin: &Path, variables: &Variables, statements: &[&str]) -> String {
     let mut psql = Command::new(bin.join("psql"));
     psql.envs(variables)
@@ -154,7 +164,8 @@ fn it_judges_as_the_private_one_does_and_keeps_what_was_loaded() {
         "create table kept (a int); insert into kept values (7);",
     )
     .expect("written");
-    let (mut child, variables) = stay_with(first.arg("--init-sql").arg(&init));
+    let (child, variables) = stay_with(first.arg("--init-sql").arg(&init));
+    let mut up = Up(child);
     assert_eq!(variables["PGDATABASE"], "shop");
     assert_eq!(variables["LOCAL_REDSHIFT_POSTGRES_SUPERUSER"], "boss");
     assert_eq!(variables.get("LOCAL_REDSHIFT_POSTGRES_DATA"), None);
@@ -170,7 +181,7 @@ fn it_judges_as_the_private_one_does_and_keeps_what_was_loaded() {
             "show default_transaction_isolation",
             "select typarray from pg_type where typname in ('super', 'varbyte') order by 1",
             "select version()",
-            "insert into t (c) values ('zoë')",
+            "insert into t (c, d) values ('zoë', 2)",
         ],
     );
     let lines: Vec<&str> = said.lines().collect();
@@ -196,16 +207,16 @@ fn it_judges_as_the_private_one_does_and_keeps_what_was_loaded() {
         &["copy t from 's3://stagecopy/none' iam_role default format as parquet"],
     );
     assert!(log.contains("ERROR"), "{log}");
-    send(&child, Signal::TERM);
-    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    send(&up.0, Signal::TERM);
+    assert_eq!(up.0.wait().expect("ended").code(), Some(0));
 
-    let (mut child, variables) = stay_with(&mut server.run(&url));
+    let (child, variables) = stay_with(&mut server.run(&url));
+    let up = Up(child);
     let rows = through_the_judge(&server.bin, &variables, &["select a from kept"]);
     assert_eq!(rows, "7\n", "a database that was set up is used as it is");
     // A killed stack takes its folder away, and leaves the server alone.
     let directory = variables["LOCAL_REDSHIFT_DIRECTORY"].clone();
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    drop(up);
     for _ in 0..600 {
         if !Path::new(&directory).exists() {
             break;
