@@ -272,7 +272,7 @@ pub fn program() -> Clap {
         ))
         .subcommand(with_settings(
             base("init")
-                .about("Create the ledger and the mutex of a table, and print the grants that loading needs")
+                .about("Create the ledger and the mutex of a table, and adopt the rows it has")
                 .after_help(INIT_HELP),
             CommandName::Init,
         ))

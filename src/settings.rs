@@ -108,6 +108,8 @@ pub struct Init {
     pub table: TableName,
     /// Schema of ledger and mutex; `None`: the target's. Folded.
     pub ledger_schema: Option<String>,
+    /// The user who is to load
+    pub grant: Option<String>,
     /// The database
     pub database: Database,
     /// Who adopts, for the ledger

@@ -175,6 +175,31 @@ fn column_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
         .join(",")
 }
 
+/// What lets `user` append to a table that has a ledger. TEMP on the database, which the temporary
+/// table needs, is everybody's unless it was revoked.
+pub fn grants(table: &TableName, names: &LedgerNames, user: &str) -> Vec<Statement> {
+    let user = identifier(user);
+    let mut schemas = vec![&table.schema];
+    if names.ledger.schema != table.schema {
+        schemas.push(&names.ledger.schema);
+    }
+    let on = |privileges: &str, table: &TableName| {
+        format!("GRANT {privileges} ON {} TO {user}", table.quoted())
+    };
+    let schemas = schemas
+        .into_iter()
+        .map(|s| format!("GRANT USAGE ON SCHEMA {} TO {user}", identifier(s)));
+    schemas
+        .chain([
+            on("SELECT, INSERT", table),
+            on("SELECT, INSERT", &names.ledger),
+            // LOCK wants more than SELECT
+            on("SELECT, UPDATE", &names.mutex),
+        ])
+        .map(Statement::text)
+        .collect()
+}
+
 /// BEGIN
 pub fn begin() -> Statement {
     Statement::text("BEGIN")
@@ -737,6 +762,25 @@ mod tests {
         ] {
             assert_eq!(statement.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn grants_name_table_ledger_and_mutex() {
+        let target = table("sales", "events");
+        let texts: Vec<String> = grants(&target, &ledger_names(&target, "books"), "load\"er")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                r#"GRANT USAGE ON SCHEMA "sales" TO "load""er""#,
+                r#"GRANT USAGE ON SCHEMA "books" TO "load""er""#,
+                r#"GRANT SELECT, INSERT ON "sales"."events" TO "load""er""#,
+                r#"GRANT SELECT, INSERT ON "books"."stagecopy_ledger__sales__events" TO "load""er""#,
+                r#"GRANT SELECT, UPDATE ON "books"."stagecopy_mutex__sales__events" TO "load""er""#,
+            ]
+        );
     }
 
     #[test]

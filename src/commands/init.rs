@@ -5,6 +5,7 @@ use crate::error::{Cause, Failure};
 use crate::load::{self, Adopted};
 use crate::report::{Answer, FORMAT_VERSION, InitReport};
 use crate::settings::Init;
+use crate::sql;
 
 /// Runs the command.
 pub(super) async fn run(init: Init) -> Result<Answer, Failure> {
@@ -37,7 +38,12 @@ async fn adopt(init: Init) -> Result<Answer, Cause> {
             Adopted::Rows(rows) => Some(rows),
             Adopted::Already | Adopted::Empty => None,
         },
-        grants: Vec::new(),
+        grants: init
+            .grant
+            .iter()
+            .flat_map(|user| sql::grants(&target.table, &target.names, user))
+            .map(|statement| format!("{statement};"))
+            .collect(),
         notes: Vec::new(),
         warnings: Vec::new(),
         table: init.table,

@@ -205,11 +205,13 @@ fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
 fn init(reader: &mut Reader<'_>) -> Option<Init> {
     let table = reader.required("table", names::table_name);
     let ledger_schema = reader.optional("ledger-schema", names::identifier);
+    let grant = reader.optional("grant", value::server_name);
     let database = database(reader);
     let writer = writer(reader);
     Some(Init {
         table: table?,
         ledger_schema,
+        grant,
         database: database?,
         writer,
     })

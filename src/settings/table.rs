@@ -256,6 +256,15 @@ pub static SETTINGS: &[Setting] = &[
         ..LOAD
     },
     Setting {
+        name: "grant",
+        variables: &["STAGECOPY_GRANT"],
+        file_key: Some("grant"),
+        kind: ValueKind::One("USER"),
+        help: "Print the statements that let USER load this table; they are not run",
+        commands: &[Init],
+        ..LOAD
+    },
+    Setting {
         name: "max-rejects",
         variables: &["STAGECOPY_MAX_REJECTS"],
         file_key: Some("max-rejects"),

@@ -617,3 +617,31 @@ fn a_closed_standard_output_is_no_failure_of_the_load() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(sql(&format!("SELECT COUNT(*) FROM {table}")), "3");
 }
+
+#[test]
+fn the_grants_that_init_prints_let_another_user_load() {
+    let (table, folder, user) = (unique("granted"), Folder::new(), unique("loader"));
+    sql(&format!(
+        "CREATE TABLE {table} (id BIGINT, name VARCHAR(10)); CREATE USER {user} PASSWORD 'Wo1-{user}'"
+    ));
+    let file = folder.file("a.json", THREE);
+    let as_user = || {
+        let mut command = export(&table, &[&file]);
+        command
+            .args(["--user", &user])
+            .env("PGPASSWORD", format!("Wo1-{user}"));
+        command
+    };
+    let init = run(stagecopy()
+        .args(["init", "--table", &table, "--grant", &user])
+        .args(["--output", "json"]))
+    .expect(0)
+    .json();
+    let refused = run(&mut as_user()).expect(1);
+    refused.hints();
+    for grant in init["grants"].as_array().expect("a list") {
+        sql(grant.as_str().expect("a statement"));
+    }
+    run(&mut as_user()).expect(0);
+    assert_eq!(sql(&format!("SELECT COUNT(*) FROM {table}")), "3");
+}

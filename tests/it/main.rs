@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests are read, not called")]
 
 mod cli;
+mod compose;
 mod load;
 mod parts;
 mod pipeline;

@@ -1,5 +1,6 @@
 //! Staged parts as other programs see them.
 
+use std::io::Write;
 use std::process::Command;
 
 use crate::support::*;
@@ -103,4 +104,57 @@ fn parts_do_not_depend_on_the_number_of_threads() {
     assert!(one.len() > 2, "{one:?}");
     assert_eq!(one, keys("2"));
     assert_eq!(one, keys("7"));
+}
+
+#[test]
+fn memory_does_not_grow_with_the_input() {
+    let folder = Folder::new();
+    let path = folder.path().join("large.json");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
+    for i in 0..1_500_000_u64 {
+        let text = &noise(i / 64)[..(i % 64) as usize];
+        writeln!(
+            file,
+            "{{\"id\":{i},\"text\":\"{text}\",\"nested\":{{\"a\":[{i},null,true],\"b\":\"{text}\"}},\"ratio\":{}.25}}",
+            i % 1000
+        )
+        .expect("written");
+    }
+    let length = file
+        .into_inner()
+        .expect("written")
+        .metadata()
+        .expect("a file")
+        .len();
+    let stage = format!("file://{}", folder.path().join("stage").display());
+    let mut child = start(
+        stagecopy()
+            .arg("export")
+            .arg(&path)
+            .args(["--table", "t", "--stage", &stage, "--threads", "2"])
+            .args(["--chunk-size", "4MiB", "--part-size", "8MiB"]),
+    );
+    let mut peak = 0;
+    let status = loop {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) * 1024);
+        if let Some(status) = child.try_wait().expect("it runs") {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    assert!(status.success(), "{status}");
+    // three chunks with their columns and row groups, five parts, and the program itself
+    let bound = (3 * 4 * 4 + 5 * 8 + 40) << 20;
+    assert!(
+        length > bound,
+        "the input ({length} bytes) must be larger than the bound"
+    );
+    assert!(
+        peak > 0 && peak < bound,
+        "{peak} bytes at the most, for {length} of input"
+    );
 }
