@@ -3,6 +3,7 @@
 //! A rejected record is data, not an error; a load that was done already is a success.
 
 use crate::facts::ChooseError;
+use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::report::RejectLine;
 use crate::settings::SettingsError;
@@ -88,14 +89,6 @@ pub enum Cause {
         #[source]
         source: std::io::Error,
     },
-    /// More sources than one load takes
-    #[error("{found} sources, and a load takes {limit}")]
-    TooManySources {
-        /// In the inputs
-        found: usize,
-        /// The most
-        limit: usize,
-    },
     /// No schema can be made of the records
     #[error(transparent)]
     Choose(#[from] ChooseError),
@@ -155,13 +148,15 @@ impl Cause {
             Self::Rejected { .. } => Kind::Rejected,
             Self::Source(SourceError::Missing { .. })
             | Self::WorkingDirectory { .. }
-            | Self::TooManySources { .. }
             | Self::ColumnType { .. }
             | Self::Store(StoreError::PlainHttp { .. })
             | Self::Load(
                 LoadError::NotAdopted { .. }
                 | LoadError::OtherLedger { .. }
-                | LoadError::NoSchema { .. },
+                | LoadError::NoSchema { .. }
+                | LoadError::Ledger(
+                    LedgerError::TooManySources { .. } | LedgerError::LongName { .. },
+                ),
             ) => Kind::Usage,
             Self::Load(LoadError::Unknown { .. }) => Kind::Unknown,
             _ => Kind::NotLoaded,
@@ -176,7 +171,6 @@ impl Cause {
             ),
             Self::Source(error) => error.hint().map(str::to_owned),
             Self::WorkingDirectory { .. } => Some("give absolute paths".to_owned()),
-            Self::TooManySources { .. } => Some("load the inputs in several runs".to_owned()),
             Self::Choose(_) => Some(
                 "create the table by hand with the columns wanted, and rename or remove such keys"
                     .to_owned(),

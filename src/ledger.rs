@@ -165,6 +165,25 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+/// Whether the ledger can record these sources in one load.
+///
+/// # Errors
+/// [`LedgerError::TooManySources`] and [`LedgerError::LongName`].
+pub fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Result<(), LedgerError> {
+    if names.len() > MAX_SOURCES {
+        return Err(LedgerError::TooManySources { found: names.len() });
+    }
+    for name in names {
+        if name.len() > MAX_NAME_BYTES {
+            return Err(LedgerError::LongName {
+                bytes: name.len(),
+                start: name.chars().take(100).collect(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Why a run may not go on, by the ledger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LedgerError {
@@ -200,6 +219,20 @@ pub enum LedgerError {
         /// Under what name it was loaded
         known: String,
     },
+    /// More sources than one load takes
+    #[error("{found} sources, and a load takes at most {MAX_SOURCES}")]
+    TooManySources {
+        /// In the inputs
+        found: usize,
+    },
+    /// A name the ledger's column does not take
+    #[error("a source's name has {bytes} bytes, and the ledger takes {MAX_NAME_BYTES}: {start}…")]
+    LongName {
+        /// Its length
+        bytes: usize,
+        /// How it begins
+        start: String,
+    },
     /// The ledger contradicts itself
     #[error("the ledger holds {name} twice with the same content (loads {first} and {second})")]
     Doubled {
@@ -225,6 +258,8 @@ impl LedgerError {
             Self::SameContent { .. } => {
                 "if the files were only moved, --source-root makes their names independent of the place; otherwise --same-content load or --same-content skip"
             }
+            Self::TooManySources { .. } => "load the inputs in several runs",
+            Self::LongName { .. } => "--source-root makes names relative",
             Self::Doubled { .. } => {
                 "somebody wrote to the ledger; compare the table with both loads"
             }
@@ -524,6 +559,22 @@ mod tests {
         assert_eq!(names(Some(7)), ["Ba", "Bb"]);
         assert!(names(Some(8)).is_empty());
         assert!(names(None).is_empty());
+    }
+
+    #[test]
+    fn the_ledgers_limits_are_checked() {
+        let name = |bytes| "x".repeat(bytes);
+        let check = |names: &[String]| check_names(names.iter().map(String::as_str));
+        assert_eq!(check(&[name(MAX_NAME_BYTES)]), Ok(()));
+        assert!(matches!(
+            check(&[name(MAX_NAME_BYTES + 1)]),
+            Err(LedgerError::LongName { bytes: 4_097, .. })
+        ));
+        assert_eq!(check(&vec![name(1); MAX_SOURCES]), Ok(()));
+        assert_eq!(
+            check(&vec![name(1); MAX_SOURCES + 1]),
+            Err(LedgerError::TooManySources { found: 100_001 })
+        );
     }
 
     #[test]

@@ -900,6 +900,10 @@ async fn resolve(target: &Target, load_id: &str) -> Result<Option<i64>, LoadErro
             Err(error) => {
                 tracing::warn!(%error, attempt, "could not find out yet");
                 last = error.to_string();
+                // the wait for the mutex is over: it is not for us to wait longer than was asked for
+                if error.code() == Some("57014") {
+                    break;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use super::session;
 use crate::database::Session;
 use crate::decode::{Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
-use crate::ledger::{Candidate, Policy};
+use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Committed, Ending, Request, Table, Target};
 use crate::receipt::{self, KeyPrefix, Staged};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
@@ -134,6 +134,8 @@ impl Run<'_> {
                 pending = self
                     .without_known(&session, &table, pending, &mut report)
                     .await?;
+                let names = pending.iter().map(|source| source.name.as_str());
+                ledger::check_names(names).map_err(load::LoadError::from)?;
                 if pending.is_empty() {
                     report.outcome = Outcome::AlreadyLoaded;
                     return Ok(report);
@@ -228,8 +230,8 @@ impl Run<'_> {
                 digest: digested.digest.to_hex().to_string(),
             });
         }
-        let plan = crate::ledger::decide(&candidates, &entries, &self.policy)
-            .map_err(load::LoadError::from)?;
+        let plan =
+            ledger::decide(&candidates, &entries, &self.policy).map_err(load::LoadError::from)?;
         report.sources.skipped += plan.skip.len() as u64;
         report.warnings.extend(plan.warnings);
         pending.extend(plan.load.iter().map(|index| known[*index].clone()));
@@ -354,7 +356,7 @@ impl Run<'_> {
         session: &Session,
         table: &Table,
         staged: &Staged,
-    ) -> Result<crate::ledger::Plan, Cause> {
+    ) -> Result<ledger::Plan, Cause> {
         let candidates = load::candidates(staged);
         let names: Vec<String> = candidates.iter().map(|c| c.name.clone()).collect();
         let digests: Vec<String> = candidates.iter().map(|c| c.digest.clone()).collect();

@@ -241,6 +241,53 @@ fn a_session_ended_by_the_server_during_the_copy_is_found_out_about_and_made_goo
 }
 
 #[test]
+fn an_outcome_that_cannot_be_found_out_is_said_to_be_unknown() {
+    let (table, folder) = (unique("unknown"), Folder::new());
+    sql(&format!(
+        "CREATE TABLE {table} (id BIGINT, name VARCHAR(20))"
+    ));
+    let file = folder.file("a.json", THREE);
+    let lock = WriteLock::on(&table);
+    let child = start(export(&table, &[&file]).args(["--lock-timeout", "2s"]));
+    let backend = lock.waiter(&table);
+    // somebody else has the mutex when the program comes back to find out
+    let other = WriteLock::queued(&format!("stagecopy_mutex__public__{table}"));
+    sql_behind(&format!("SELECT pg_terminate_backend({backend})"));
+    let unknown = Run::of(child.wait_with_output().expect("it ends")).expect(4);
+    unknown.hints();
+    assert!(
+        unknown.error().contains("is not known"),
+        "{}",
+        unknown.stderr
+    );
+    drop((lock, other));
+    let again = run(&mut export(&table, &[&file])).expect(0).json();
+    assert_eq!(again["outcome"], "loaded");
+    assert_eq!(equal(&table, &[&file]), "equal: 3 rows, 2 columns");
+}
+
+#[test]
+fn a_load_waits_for_the_mutex_no_longer_than_asked_for() {
+    let (table, folder) = (unique("waiting"), Folder::new());
+    let (first, second) = (
+        folder.file("a.json", THREE),
+        folder.file("b.json", "{\"id\":9}\n"),
+    );
+    run(&mut export(&table, &[&first])).expect(0);
+    let lock = WriteLock::on(&format!("stagecopy_mutex__public__{table}"));
+    let refused = run(export(&table, &[&second]).args(["--lock-timeout", "1s"])).expect(1);
+    refused.hints();
+    assert!(
+        refused.stderr.contains("--lock-timeout"),
+        "{}",
+        refused.stderr
+    );
+    drop(lock);
+    run(&mut export(&table, &[&second])).expect(0);
+    assert_eq!(sql(&format!("SELECT COUNT(*) FROM {table}")), "4");
+}
+
+#[test]
 fn twins_at_the_same_time_load_one_copy() {
     let (table, folder) = (unique("twins"), Folder::new());
     let file = folder.file("a.json", THREE);

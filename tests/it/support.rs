@@ -212,6 +212,17 @@ pub(crate) struct WriteLock(Child);
 
 impl WriteLock {
     pub(crate) fn on(table: &str) -> Self {
+        let lock = Self::queued(table);
+        until("the lock is held", || {
+            sql_behind(&format!(
+                "SELECT COUNT(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'ShareLock' AND granted"
+            )) == "1"
+        });
+        lock
+    }
+
+    /// The same for a table that somebody else has locked: it comes after them.
+    pub(crate) fn queued(table: &str) -> Self {
         let mut child = behind()
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -219,9 +230,9 @@ impl WriteLock {
             .expect("psql starts");
         let input = child.stdin.as_mut().expect("a pipe");
         writeln!(input, "BEGIN; LOCK TABLE {table} IN SHARE MODE;").expect("psql reads");
-        until("the lock is held", || {
+        until("the lock is asked for", || {
             sql_behind(&format!(
-                "SELECT COUNT(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'ShareLock' AND granted"
+                "SELECT COUNT(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'ShareLock'"
             )) == "1"
         });
         Self(child)
