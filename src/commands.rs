@@ -9,11 +9,10 @@ mod inputs;
 mod plan;
 mod session;
 
-use std::cell::Cell;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Failure};
+use crate::load::Interrupt;
 use crate::report::Answer;
 use crate::settings::Command;
 use crate::terminal::Terminal;
@@ -28,45 +27,44 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Answer, Failure> {
         .build()
         .expect("the system gives a runtime");
     let progress = terminal.progress();
-    let commit_sent = Cell::new(false);
+    let interrupt = Interrupt::default();
     match command {
         Command::ShowSettings(settings) => Ok(Answer::Settings(settings)),
         Command::Export(export) => {
-            let work = export::run(*export, &progress, &commit_sent);
-            runtime.block_on(interruptible(work, &commit_sent))
+            let work = export::run(*export, &progress, &interrupt);
+            runtime.block_on(interruptible(work, &interrupt))
         }
         Command::Plan(plan) => {
             let work = plan::run(*plan, &progress);
-            runtime.block_on(interruptible(work, &commit_sent))
+            runtime.block_on(interruptible(work, &interrupt))
         }
-        Command::Init(init) => runtime.block_on(interruptible(init::run(*init), &commit_sent)),
+        Command::Init(init) => runtime.block_on(interruptible(init::run(*init), &interrupt)),
     }
 }
 
 /// Runs until done or interrupted. Before COMMIT is sent an interrupt drops the work: the connection
-/// closes and the server rolls back. After that the outcome is found out first; a second interrupt
-/// ends with "unknown".
+/// closes and the server rolls back. After that the outcome is found out first, over a connection of
+/// its own; a second interrupt ends with "unknown".
 async fn interruptible(
     work: impl Future<Output = Result<Answer, Failure>>,
-    commit_sent: &Cell<bool>,
+    interrupt: &Interrupt,
 ) -> Result<Answer, Failure> {
     let mut work = std::pin::pin!(work);
     let mut interrupts = signal(SignalKind::interrupt()).expect("signals can be listened for");
     let mut terminations = signal(SignalKind::terminate()).expect("signals can be listened for");
-    let mut was_asked = false;
     loop {
         tokio::select! {
             result = &mut work => return result,
             _ = interrupts.recv() => {}
             _ = terminations.recv() => {}
         }
-        if !commit_sent.get() {
+        if !interrupt.must_be_resolved() {
             return Err(Error::Interrupted.into());
         }
-        if was_asked {
+        if interrupt.is_requested() {
             return Err(Error::InterruptedInCommit.into());
         }
-        was_asked = true;
         tracing::warn!("COMMIT was sent already: finding out what became of it");
+        interrupt.request();
     }
 }

@@ -111,6 +111,9 @@ pub enum Cause {
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Ctrl-C or SIGTERM after COMMIT was sent, which turned out not to have happened
+    #[error("interrupted, nothing was loaded")]
+    Interrupted,
     /// Others were faster each time
     #[error("others changed the table or its ledger during each of {tries} tries")]
     Contention {
@@ -159,6 +162,7 @@ impl Cause {
                 ),
             ) => Kind::Usage,
             Self::Load(LoadError::Unknown { .. }) => Kind::Unknown,
+            Self::Interrupted => Kind::Interrupted,
             _ => Kind::NotLoaded,
         }
     }
@@ -181,6 +185,7 @@ impl Cause {
             Self::Stage(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::Interrupted => None,
             Self::Contention { .. } => Some("run it again".to_owned()),
         }
     }

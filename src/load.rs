@@ -8,6 +8,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::database::{self, DatabaseError, Endpoint, Outcome, Session};
 use crate::ledger::{self, Candidate, Entry, LedgerError, Plan, Policy};
 use crate::receipt::{Staged, StagedPart};
@@ -94,8 +96,35 @@ pub struct Request<'a> {
     pub pre_sql: &'a [String],
     /// The same, after it
     pub post_sql: &'a [String],
-    /// Set just before COMMIT is sent: from then on an interrupt must be resolved
-    pub commit_sent: &'a Cell<bool>,
+    /// Whether and when the run may be interrupted
+    pub interrupt: &'a Interrupt,
+}
+
+/// What an interrupt means now, shared between a load and whoever listens for signals.
+#[derive(Debug, Default)]
+pub struct Interrupt {
+    commit_sent: Cell<bool>,
+    is_requested: Cell<bool>,
+    request: Notify,
+}
+
+impl Interrupt {
+    /// Whether COMMIT may be under way: the load must not be dropped, as its outcome is to be found
+    /// out.
+    pub fn must_be_resolved(&self) -> bool {
+        self.commit_sent.get()
+    }
+
+    /// Asks the load to wait no longer for the answer to COMMIT, and to find out another way.
+    pub fn request(&self) {
+        self.is_requested.set(true);
+        self.request.notify_one();
+    }
+
+    /// Whether it was asked for: nothing more is to be begun.
+    pub fn is_requested(&self) -> bool {
+        self.is_requested.get()
+    }
 }
 
 /// How a load ended.
@@ -527,41 +556,48 @@ pub async fn load(
     request: &Request<'_>,
 ) -> Result<Ending, LoadError> {
     let load_id = random_id();
-    match transaction(session, target, staged, request, &load_id).await {
-        Err(LoadError::Database(error)) => match error.outcome() {
-            Outcome::RolledBack if is_retryable(&error) => {
-                tracing::info!(%error, "the server asks for another try");
-                Ok(Ending::PlanAgain(Reason::Conflict))
-            }
-            Outcome::RolledBack
-                if error.code() == Some("57014")
-                    && matches!(
-                        &error,
-                        DatabaseError::Refused {
-                            purpose: LOCKING,
-                            ..
-                        }
-                    ) =>
-            {
-                Err(LoadError::LockTimeout {
-                    table: target.table.clone(),
-                    seconds: target.lock_timeout.unwrap_or_default().as_secs(),
-                })
-            }
-            Outcome::RolledBack => Err(error.into()),
-            Outcome::Unknown => {
-                tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
-                match resolve(target, &load_id).await? {
-                    Some(number) => Ok(Ending::Committed(Committed {
-                        load_id,
-                        number,
-                        notices: Vec::new(),
-                    })),
-                    None => Ok(Ending::PlanAgain(Reason::Lost)),
-                }
-            }
-        },
+    let ended = transaction(session, target, staged, request, &load_id).await;
+    let ended = match ended {
+        Err(LoadError::Database(error)) => judge(error, target, &load_id).await,
         other => other,
+    };
+    // whatever it was, it is known now, or never will be here
+    request.interrupt.commit_sent.set(false);
+    ended
+}
+
+/// What a database error during the transaction comes to.
+async fn judge(error: DatabaseError, target: &Target, load_id: &str) -> Result<Ending, LoadError> {
+    let was_locking = matches!(
+        &error,
+        DatabaseError::Refused {
+            purpose: LOCKING,
+            ..
+        }
+    );
+    match error.outcome() {
+        Outcome::RolledBack if is_retryable(&error) => {
+            tracing::info!(%error, "the server asks for another try");
+            Ok(Ending::PlanAgain(Reason::Conflict))
+        }
+        Outcome::RolledBack if was_locking && error.code() == Some("57014") => {
+            Err(LoadError::LockTimeout {
+                table: target.table.clone(),
+                seconds: target.lock_timeout.unwrap_or_default().as_secs(),
+            })
+        }
+        Outcome::RolledBack => Err(error.into()),
+        Outcome::Unknown => {
+            tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
+            Ok(match resolve(target, load_id).await? {
+                Some(number) => Ending::Committed(Committed {
+                    load_id: load_id.to_owned(),
+                    number,
+                    notices: Vec::new(),
+                }),
+                None => Ending::PlanAgain(Reason::Lost),
+            })
+        }
     }
 }
 
@@ -625,8 +661,7 @@ async fn transaction(
     copy(&session, target, staged, request).await?;
     run_users(&session, "--post-sql", request.post_sql).await?;
     record(&session, target, staged, request, load_id, number).await?;
-    request.commit_sent.set(true);
-    session.run("commit", &sql::commit()).await?;
+    commit(&session, request.interrupt).await?;
     // the client library drops COMMIT's tag, and a server may answer it with ROLLBACK: only the
     // ledger's row is proof
     let found = session
@@ -640,6 +675,20 @@ async fn transaction(
         number,
         notices: session.take_notices(),
     }))
+}
+
+/// COMMIT. An interrupt ends the wait for its answer like a broken connection does.
+async fn commit(session: &Session, interrupt: &Interrupt) -> Result<(), DatabaseError> {
+    const PURPOSE: &str = "commit";
+    interrupt.commit_sent.set(true);
+    let statement = sql::commit();
+    tokio::select! {
+        answer = session.run(PURPOSE, &statement) => answer.map(drop),
+        () = interrupt.request.notified() => Err(DatabaseError::Broken {
+            purpose: PURPOSE,
+            reason: "interrupted while waiting for the answer".into(),
+        }),
+    }
 }
 
 async fn roll_back(session: &Session, reason: Reason) -> Result<Ending, LoadError> {

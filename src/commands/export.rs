@@ -1,7 +1,6 @@
 //! `export`: look at the ledger, stage what it lacks, load it in one transaction; as often as the
 //! ledger or the table turns out to be another than planned for, within bounds.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::database::Session;
 use crate::decode::{Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
 use crate::ledger::{self, Candidate, Policy};
-use crate::load::{self, Committed, Ending, Request, Table, Target};
+use crate::load::{self, Committed, Ending, Interrupt, Request, Table, Target};
 use crate::receipt::{self, KeyPrefix, Staged};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::Schema;
@@ -36,11 +35,11 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) async fn run(
     export: Export,
     progress: &Progress,
-    commit_sent: &Cell<bool>,
+    interrupt: &Interrupt,
 ) -> Result<Answer, Failure> {
     let started = Instant::now();
     let report = match &export.destination {
-        Destination::Redshift(load) => redshift(&export, load, progress, commit_sent).await,
+        Destination::Redshift(load) => redshift(&export, load, progress, interrupt).await,
         Destination::Directory(directory) => {
             let staged = to_directory(&export, directory, progress).await;
             staged.map_err(|error| Failure::from(error.during(format!("load {}", export.table))))
@@ -82,7 +81,7 @@ async fn redshift(
     export: &Export,
     load: &Load,
     progress: &Progress,
-    commit_sent: &Cell<bool>,
+    interrupt: &Interrupt,
 ) -> Result<Report, Failure> {
     let failed = |error: Cause| Failure::from(error.during(format!("load {}", export.table)));
     let (found, warnings) = inputs::find_sources(&export.inputs).map_err(failed)?;
@@ -105,7 +104,7 @@ async fn redshift(
     };
     let mut report = empty_report(export, found.sources.len());
     report.warnings = warnings;
-    match run.all(found.sources, report, commit_sent).await {
+    match run.all(found.sources, report, interrupt).await {
         Ok(report) => {
             run.clean_up(&report).await;
             Ok(report)
@@ -120,7 +119,7 @@ impl Run<'_> {
         &mut self,
         sources: Vec<Source>,
         mut report: Report,
-        commit_sent: &Cell<bool>,
+        interrupt: &Interrupt,
     ) -> Result<Report, Cause> {
         self.store.check().await?;
         let mut batch: Option<Batch> = None;
@@ -174,7 +173,7 @@ impl Run<'_> {
                     .to_string(),
                 pre_sql: &self.load.pre_sql,
                 post_sql: &self.load.post_sql,
-                commit_sent,
+                interrupt,
             };
             match load::load(session, &self.target, &made.staged, &request).await? {
                 Ending::Committed(committed) => {
@@ -183,8 +182,10 @@ impl Run<'_> {
                     return Ok(loaded(report, made, &plan.load, &committed));
                 }
                 Ending::PlanAgain(reason) => {
+                    if interrupt.is_requested() {
+                        return Err(Cause::Interrupted);
+                    }
                     tracing::info!(?reason, "planning again");
-                    commit_sent.set(false);
                 }
             }
         }
