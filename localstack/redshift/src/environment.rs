@@ -8,8 +8,12 @@ pub type Variable = (&'static str, String);
 /// Where the stack is, as far as its variables tell.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// Port of the S3 on 127.0.0.1
+    /// Port of the S3 on 127.0.0.1, where faults can be met on the way
     pub s3_port: u16,
+    /// Port of the S3 itself
+    pub s3_behind_port: u16,
+    /// Port where faults are set
+    pub control_port: u16,
     /// Access key id for it
     pub access_key_id: String,
     /// Secret access key for it
@@ -83,6 +87,14 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         ("STAGECOPY_IAM_ROLE", at.iam_role.to_owned()),
         ("LOCAL_REDSHIFT_DIRECTORY", at.directory.clone()),
         ("LOCAL_REDSHIFT_COPY_LOG", at.copy_log.clone()),
+        (
+            "LOCAL_REDSHIFT_CONTROL",
+            format!("127.0.0.1:{}", at.control_port),
+        ),
+        (
+            "LOCAL_REDSHIFT_S3_BEHIND",
+            format!("http://127.0.0.1:{}", at.s3_behind_port),
+        ),
         ("LOCAL_REDSHIFT_POSTGRES_PORT", at.postgres_port.to_string()),
         ("LOCAL_REDSHIFT_POSTGRES_DATA", at.postgres_data.clone()),
         ("LOCAL_REDSHIFT_POSTGRES_BIN", at.postgres_bin.clone()),

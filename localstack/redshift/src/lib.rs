@@ -22,15 +22,18 @@
 //! Databases created after that have everything. The single-user server ends with 0 even when a
 //! statement failed; `redshift.sql` refuses to run where the types are missing.
 
+pub mod armed;
 pub mod backend;
 mod base64;
 pub mod certificate;
 pub mod checksum;
 pub mod column_types;
+pub mod control;
 pub mod copy;
 pub mod ddl;
 pub mod environment;
 pub mod errors;
+pub mod faults;
 pub mod footer;
 pub mod history;
 pub mod keeper;
@@ -41,11 +44,13 @@ mod operations;
 pub mod parquet_rows;
 pub mod postgres;
 pub mod rules;
+pub mod s3_proxy;
 mod secret;
 pub mod session;
 pub mod shelf;
 pub mod stack;
 pub mod startup;
+pub mod statement_faults;
 pub mod storage;
 pub mod token;
 mod transfer;

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::armed::Armed;
 use crate::backend::{Backend, REFUSED};
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
@@ -24,6 +25,7 @@ use crate::load::{self, Who};
 use crate::objects::ObjectsConfig;
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::startup;
+use crate::statement_faults::{Delivery, Failure, Met, StatementFaults};
 use crate::token::{self, Statement};
 use crate::wire::{self, First, Frame, Frames};
 
@@ -49,6 +51,8 @@ pub struct Judge {
     pub objects: ObjectsConfig,
     /// One JSON line a COPY is appended here, if set.
     pub copy_log: Option<PathBuf>,
+    /// The faults that statements meet.
+    pub armed: Arc<Armed>,
 }
 
 /// Accepts and serves connections until dropped.
@@ -94,7 +98,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
     match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
         Some(First::Cancel(key)) => cancel(judge.postgres_port, &key).await,
         Some(First::Startup(parameters)) => {
-            let mut client = Client::new(stream);
+            let mut client = Client::new(stream, Arc::clone(&judge.armed));
             let result = match startup::accepted(&parameters) {
                 Ok(startup) => run(&mut client, judge, startup).await,
                 Err(fields) => client.put_error(&fields).await,
@@ -117,6 +121,9 @@ async fn cancel(port: u16, key: &[u8]) -> io::Result<()> {
 }
 
 async fn run(client: &mut Client, judge: Arc<Judge>, startup: startup::Startup) -> io::Result<()> {
+    if !client.begins(&startup).await? {
+        return Ok(());
+    }
     let mut backend = Backend::connect(judge.postgres_port).await?;
     backend
         .send(&wire::startup_message(&startup.parameters))
@@ -148,16 +155,48 @@ pub struct Client {
     pub frames: Frames<ReadHalf<TlsStream<TcpStream>>>,
     writer: WriteHalf<TlsStream<TcpStream>>,
     outgoing: BytesMut,
+    faults: StatementFaults,
 }
 
 impl Client {
-    fn new(stream: TlsStream<TcpStream>) -> Self {
+    fn new(stream: TlsStream<TcpStream>, armed: Arc<Armed>) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
             frames: Frames::new(reader, wire::CLIENT_FRAME),
             writer,
             outgoing: BytesMut::new(),
+            faults: StatementFaults::new(armed),
         }
+    }
+
+    /// Lets the session begin, unless a fault says no.
+    async fn begins(&mut self, startup: &startup::Startup) -> io::Result<bool> {
+        let met = self.faults.connection(startup.application_name()).await;
+        Ok(self.undergo(met).await?.is_some())
+    }
+
+    /// Gives a frame to the session, unless a fault befell it: None ends the session.
+    async fn admit(&mut self, frame: Frame) -> io::Result<Option<Frame>> {
+        let met = self.faults.frame(&frame).await;
+        Ok(self.undergo(met).await?.map(|()| frame))
+    }
+
+    async fn undergo(&mut self, met: Met) -> io::Result<Option<()>> {
+        match met {
+            Met::Nothing => return Ok(Some(())),
+            Met::Ended(fields) => self.put_error(&fields).await?,
+            Met::Reset => {}
+            Met::Silence => while self.frames.next().await?.is_some() {},
+        }
+        Ok(None)
+    }
+
+    /// Sends what was put once a frame is answered, unless a fault befalls the answer: then the
+    /// session ends.
+    async fn answered(&mut self) -> io::Result<Option<()>> {
+        self.flush().await?;
+        let met = self.faults.answered();
+        self.undergo(met).await
     }
 
     /// Puts a frame into the next flush, which may be now.
@@ -187,11 +226,24 @@ impl Client {
     /// Whatever the network reports.
     pub async fn flush(&mut self) -> io::Result<()> {
         let bytes = self.outgoing.split();
-        self.writer.write_all(&bytes).await?;
+        match self.faults.delivery() {
+            Delivery::Whole => self.writer.write_all(&bytes).await?,
+            Delivery::Bytewise => {
+                for byte in bytes.chunks(1) {
+                    self.writer.write_all(byte).await?;
+                    self.writer.flush().await?;
+                }
+            }
+            Delivery::Nothing => return Ok(()),
+        }
         self.writer.flush().await
     }
 
-    async fn close(&mut self) -> io::Result<()> {
+    async fn close(mut self) -> io::Result<()> {
+        if self.faults.delivery() == Delivery::Nothing {
+            let (stream, _) = self.frames.into_stream().unsplit(self.writer).into_inner();
+            return stream.set_zero_linger();
+        }
         self.flush().await?;
         self.writer.shutdown().await
     }
@@ -233,8 +285,7 @@ enum Shown {
 
 impl Session<'_> {
     async fn serve(&mut self) -> io::Result<()> {
-        loop {
-            self.client.flush().await?;
+        while self.client.answered().await?.is_some() {
             let frame = tokio::select! {
                 frame = self.client.frames.next() => frame?,
                 frame = self.backend.next() => {
@@ -243,6 +294,9 @@ impl Session<'_> {
                 }
             };
             let Some(frame) = frame else {
+                return Ok(());
+            };
+            let Some(frame) = self.client.admit(frame).await? else {
                 return Ok(());
             };
             match frame.tag {
@@ -267,6 +321,7 @@ impl Session<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// What PostgreSQL says unasked.
@@ -336,6 +391,9 @@ impl Session<'_> {
     async fn simple(&mut self, body: &Bytes) -> io::Result<()> {
         self.statements.remove(&b""[..]);
         self.portals.remove(&b""[..]);
+        if let Some(failure) = self.client.faults.failure() {
+            return self.simple_failed(&failure).await;
+        }
         let mut rest = body.clone();
         let text = wire::take_text(&mut rest).unwrap_or_default();
         let Ok(source) = std::str::from_utf8(&text) else {
@@ -398,6 +456,16 @@ impl Session<'_> {
         self.backend.put(b'Q', &body);
         self.backend.flush().await?;
         self.client.put_error(&Fields::from(refusal)).await?;
+        self.silently_until_ready().await
+    }
+
+    /// The statement fails by a fault. One that ends the transaction ends it, by failing.
+    async fn simple_failed(&mut self, failure: &Failure) -> io::Result<()> {
+        let mut body = BytesMut::new();
+        wire::put_text(&mut body, failure.behind(self.status));
+        self.backend.put(b'Q', &body);
+        self.backend.flush().await?;
+        self.client.put_error(&failure.fields).await?;
         self.silently_until_ready().await
     }
 
@@ -586,6 +654,12 @@ impl Session<'_> {
     }
 
     async fn execute(&mut self, frame: Frame) -> io::Result<()> {
+        if let Some(failure) = self.client.faults.failure() {
+            self.backend.fail().await?;
+            self.client.put_error(&failure.fields).await?;
+            self.skipping = true;
+            return Ok(());
+        }
         let mut rest = frame.body.clone();
         let portal = wire::take_text(&mut rest).unwrap_or_default();
         let done = match self.portals.remove(&portal) {

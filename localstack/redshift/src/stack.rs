@@ -13,11 +13,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use crate::armed::Armed;
 use crate::certificate::{self, Certificate, CertificateError};
+use crate::control;
 use crate::environment::{self, Addresses, Variable};
 use crate::keeper::{self, Charge, Keeper};
 use crate::objects::ObjectsConfig;
 use crate::postgres::{self, Installation, PostgresError};
+use crate::s3_proxy;
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
 use crate::storage::{self, Credentials, Storage};
@@ -141,6 +144,7 @@ pub struct Stack {
     addresses: Addresses,
     // In the order they go down.
     _judge: oneshot::Sender<()>,
+    _faults: oneshot::Sender<()>,
     _storage: Storage,
     keeper: Keeper,
 }
@@ -166,7 +170,9 @@ impl Stack {
 pub fn start(options: &Options) -> Result<Stack, StackError> {
     let installation = postgres::find()?;
     let redshift = listen(options.redshift_port, "the Redshift")?;
-    let s3 = listen(options.s3_port, "the S3")?;
+    let s3 = listen(options.s3_port, "the way to the S3")?;
+    let s3_behind = listen(Port::Free, "the S3")?;
+    let control = listen(Port::Free, "the control of faults")?;
     let (path, mut keeper) = make_folder(options, &installation)?;
     let certificate = certificate::make(&path)?;
     let home = make_subfolder(&path, "postgres", 0o700)?;
@@ -183,6 +189,8 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
     let copy_log = options.copy_log.clone();
     let addresses = Addresses {
         s3_port: port_of(&s3)?,
+        s3_behind_port: port_of(&s3_behind)?,
+        control_port: port_of(&control)?,
         access_key_id: credentials.access_key_id.clone(),
         secret_access_key: credentials.secret_access_key.clone(),
         region: REGION,
@@ -205,11 +213,14 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         Path::new(&addresses.password_file),
         &environment::password_file(&addresses),
     )?;
-    let storage = start_storage(s3, &path, credentials)?;
-    let judge = start_judge(redshift, &addresses, &certificate)?;
+    let storage = start_storage(s3_behind, &path, credentials)?;
+    let armed = Arc::new(Armed::default());
+    let judge = start_judge(redshift, &addresses, &certificate, Arc::clone(&armed))?;
+    let faults = start_faults(s3, control, addresses.s3_behind_port, armed)?;
     Ok(Stack {
         addresses,
         _judge: judge,
+        _faults: faults,
         _storage: storage,
         keeper,
     })
@@ -350,44 +361,67 @@ fn start_judge(
     listener: TcpListener,
     at: &Addresses,
     certificate: &Certificate,
+    armed: Arc<Armed>,
 ) -> Result<oneshot::Sender<()>, StackError> {
     let judge = Arc::new(Judge {
         postgres_port: at.postgres_port,
         postgres_superuser: postgres::SUPERUSER.to_owned(),
         tls: Arc::clone(&certificate.tls),
         objects: ObjectsConfig {
-            endpoint: format!("http://127.0.0.1:{}", at.s3_port),
+            // Its own reading meets no faults: they are for the program that is tested.
+            endpoint: format!("http://127.0.0.1:{}", at.s3_behind_port),
             region: at.region.to_owned(),
             access_key_id: at.access_key_id.clone(),
             secret_access_key: at.secret_access_key.clone(),
         },
         copy_log: Some(PathBuf::from(&at.copy_log)),
+        armed,
     });
-    let failed = |source| StackError::Start {
-        what: "the judge",
-        source,
-    };
-    listener.set_nonblocking(true).map_err(failed)?;
+    on_a_thread("judge", "the judge", async move {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        session::serve(listener, judge).await
+    })
+}
+
+/// Runs the way to the S3 and the control of faults on a thread of its own until the sender is dropped.
+fn start_faults(
+    s3: TcpListener,
+    control: TcpListener,
+    s3_behind_port: u16,
+    armed: Arc<Armed>,
+) -> Result<oneshot::Sender<()>, StackError> {
+    let upstream = format!("127.0.0.1:{s3_behind_port}");
+    on_a_thread("faults", "the way to the S3", async move {
+        tokio::select! {
+            result = s3_proxy::serve(s3, upstream, Arc::clone(&armed)) => result,
+            result = control::serve(control, armed) => result,
+        }
+    })
+}
+
+fn on_a_thread(
+    name: &'static str,
+    what: &'static str,
+    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+) -> Result<oneshot::Sender<()>, StackError> {
+    let failed = |source| StackError::Start { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let serve = move || {
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::select! {
-                result = session::serve(listener, judge) => result,
-                _ = stopped => Ok(()),
-            }
-        })
-    };
     std::thread::Builder::new()
-        .name("judge".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
-            let result: io::Result<()> = serve();
+            let result = runtime.block_on(async {
+                tokio::select! {
+                    result = serving => result,
+                    _ = stopped => Ok(()),
+                }
+            });
             if let Err(error) = result {
-                tracing::error!(%error, "the judge stopped");
+                tracing::error!(%error, "{what} stopped");
             }
         })
         .map_err(failed)?;

@@ -246,6 +246,7 @@ fn start() -> Stack {
             secret_access_key: "local-secret".to_owned(),
         },
         copy_log: Some(copy_log.clone()),
+        armed: Arc::default(),
     });
     let s3_folder = folder.join("s3");
     std::thread::spawn(move || {
