@@ -1,5 +1,6 @@
 //! The judge against a real PostgreSQL and a real S3, by real clients.
 
+mod faults;
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The stack from outside: its S3 through the AWS SDK, its processes and variables through the binary.
 
+mod faults;
 mod process;
 mod storage;
 mod whole;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
+use local_redshift::armed::Armed;
 use local_redshift::objects::ObjectsConfig;
 use local_redshift::session::{self, Judge};
 use tokio_postgres::{AsyncMessage, Client, NoTls};
@@ -31,6 +32,8 @@ pub struct Stack {
     pub bucket: PathBuf,
     /// The log of COPYs.
     pub copy_log: PathBuf,
+    /// The faults that statements meet.
+    pub armed: Arc<Armed>,
     certificate: rustls_pki_types::CertificateDer<'static>,
     _postgres: Child,
 }
@@ -232,6 +235,7 @@ fn start() -> Stack {
     let s3_listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = judge_listener.local_addr().unwrap().port();
     let copy_log = folder.join("copies.jsonl");
+    let armed = Arc::new(Armed::default());
     let judge = Arc::new(Judge {
         postgres_port,
         postgres_superuser: "redshift_admin".to_owned(),
@@ -246,7 +250,7 @@ fn start() -> Stack {
             secret_access_key: "local-secret".to_owned(),
         },
         copy_log: Some(copy_log.clone()),
-        armed: Arc::default(),
+        armed: Arc::clone(&armed),
     });
     let s3_folder = folder.join("s3");
     std::thread::spawn(move || {
@@ -267,6 +271,7 @@ fn start() -> Stack {
         roots,
         bucket,
         copy_log,
+        armed,
         certificate,
         _postgres: postgres,
     }
@@ -294,6 +299,13 @@ async fn serve_s3(listener: TcpListener, folder: PathBuf) {
     }
 }
 
+/// A client, the notices it is sent, and the task that reads.
+type Connected = (
+    Client,
+    tokio::sync::mpsc::UnboundedReceiver<String>,
+    tokio::task::AbortHandle,
+);
+
 impl Stack {
     /// A connection through the judge, and the notices it is sent.
     pub async fn connect(&self) -> (Client, tokio::sync::mpsc::UnboundedReceiver<String>) {
@@ -302,12 +314,32 @@ impl Stack {
             .expect("the judge lets the tester in")
     }
 
+    /// The same under an application_name, by which faults are aimed, with the task that reads: the
+    /// connection is closed when that is aborted.
+    pub async fn connect_named(
+        &self,
+        name: &str,
+    ) -> Result<(Client, tokio::task::AbortHandle), tokio_postgres::Error> {
+        let connected = self.connect_with(USER, PASSWORD, Some(name)).await;
+        connected.map(|(client, _, reading)| (client, reading))
+    }
+
     /// The same as another user.
     pub async fn connect_as(
         &self,
         user: &str,
         password: &str,
     ) -> Result<(Client, tokio::sync::mpsc::UnboundedReceiver<String>), tokio_postgres::Error> {
+        let connected = self.connect_with(user, password, None).await;
+        connected.map(|(client, notices, _)| (client, notices))
+    }
+
+    async fn connect_with(
+        &self,
+        user: &str,
+        password: &str,
+        name: Option<&str>,
+    ) -> Result<Connected, tokio_postgres::Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -317,7 +349,11 @@ impl Stack {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-        let (client, mut connection) = tokio_postgres::Config::new()
+        let mut config = tokio_postgres::Config::new();
+        if let Some(name) = name {
+            config.application_name(name);
+        }
+        let (client, mut connection) = config
             .host("localhost")
             .port(self.port)
             .user(user)
@@ -326,7 +362,7 @@ impl Stack {
             .connect(tls)
             .await?;
         let (sender, notices) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Some(Ok(message)) =
                 std::future::poll_fn(|context| connection.poll_message(context)).await
             {
@@ -335,7 +371,7 @@ impl Stack {
                 }
             }
         });
-        Ok((client, notices))
+        Ok((client, notices, reading.abort_handle()))
     }
 
     /// A connection without TLS.
