@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::support::*;
 
-const THREE: &str = "{\"id\":1,\"name\":\"one\"}\n{\"id\":2,\"name\":\"two\"}\n{\"id\":3,\"name\":null}\n";
+const THREE: &str =
+    "{\"id\":1,\"name\":\"one\"}\n{\"id\":2,\"name\":\"two\"}\n{\"id\":3,\"name\":null}\n";
 
 /// What stands before the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +34,52 @@ impl Case {
     fn new(before: Before) -> Self {
         let (table, folder, stage) = (unique("faulty"), Folder::new(), stage());
         if before == Before::Ledger {
-            sql(&format!("CREATE TABLE {table} (id BIGINT, name VARCHAR(20))"));
+            sql(&format!(
+                "CREATE TABLE {table} (id BIGINT, name VARCHAR(20))"
+            ));
             run(stagecopy().args(["init", "--table", &table])).expect(0);
         }
-        Self { file: folder.file("a.json", THREE), table, stage, _folder: folder }
+        Self {
+            file: folder.file("a.json", THREE),
+            table,
+            stage,
+            _folder: folder,
+        }
     }
 
     fn command(&self) -> Command {
         let mut command = export(&self.table, &[&self.file]);
-        command.args(["--stage", &self.stage, "--application-name", &self.table, "--connect-timeout", "5s"]);
+        command.args([
+            "--stage",
+            &self.stage,
+            "--application-name",
+            &self.table,
+            "--connect-timeout",
+            "5s",
+        ]);
         command
     }
 
     fn rows(&self) -> String {
-        let there = sql(&format!("SELECT COUNT(*) FROM pg_class WHERE relname = '{}'", self.table));
-        if there == "0" { "0".to_owned() } else { sql(&format!("SELECT COUNT(*) FROM {}", self.table)) }
+        let there = sql(&format!(
+            "SELECT COUNT(*) FROM pg_class WHERE relname = '{}'",
+            self.table
+        ));
+        if there == "0" {
+            "0".to_owned()
+        } else {
+            sql(&format!("SELECT COUNT(*) FROM {}", self.table))
+        }
     }
 
     /// `rules` with the case's own session (`@`) and keys (`%`) in place.
     fn faults(&self, rules: &str) -> Faults {
         let prefix = self.stage.strip_prefix("s3://").expect("a stage in S3");
-        Faults::set(&rules.replace('@', &format!("app={}", self.table)).replace('%', prefix))
+        Faults::set(
+            &rules
+                .replace('@', &format!("app={}", self.table))
+                .replace('%', prefix),
+        )
     }
 
     /// One run under the faults, and one without. Tells how the first ended.
@@ -62,8 +88,15 @@ impl Case {
         let first = run(&mut self.command());
         let fired = faults.fired();
         drop(faults);
-        assert!(!fired.is_empty(), "{rules}: nothing fired\n{}", first.stderr);
-        let told = format!("{rules}: exit {:?}, fired {fired:?}\n{}", first.code, first.stderr);
+        assert!(
+            !fired.is_empty(),
+            "{rules}: nothing fired\n{}",
+            first.stderr
+        );
+        let told = format!(
+            "{rules}: exit {:?}, fired {fired:?}\n{}",
+            first.code, first.stderr
+        );
         assert!(!first.stderr.contains("panicked"), "{told}");
         match (first.code, self.rows().as_str()) {
             (Some(0), "3") | (Some(1), "0") | (Some(4), "0" | "3") => {}
@@ -73,9 +106,17 @@ impl Case {
             first.hints_at_most();
         }
         let second = run(&mut self.command());
-        assert_eq!(second.code, Some(0), "the second run after {told}\n{}", second.stderr);
+        assert_eq!(
+            second.code,
+            Some(0),
+            "the second run after {told}\n{}",
+            second.stderr
+        );
         assert_eq!(self.rows(), "3", "after a second run after {told}");
-        let loads = sql(&format!("SELECT COUNT(*) FROM stagecopy_ledger__public__{} WHERE kind = 'load'", self.table));
+        let loads = sql(&format!(
+            "SELECT COUNT(*) FROM stagecopy_ledger__public__{} WHERE kind = 'load'",
+            self.table
+        ));
         assert_eq!(loads, "1", "loads in the ledger after {told}");
         first.code
     }
@@ -130,7 +171,12 @@ const IN_TRANSACTION: [(&str, i32); 8] = [
 ];
 
 /// Before the load's transaction they end the run, and nothing was loaded.
-const OUTSIDE: [(&str, i32); 4] = [("before", 1), ("after", 1), ("error 57P01", 1), ("error 40001", 1)];
+const OUTSIDE: [(&str, i32); 4] = [
+    ("before", 1),
+    ("after", 1),
+    ("error 57P01", 1),
+    ("error 40001", 1),
+];
 
 #[test]
 fn a_part_meets_each_fault_of_s3() {
@@ -149,14 +195,23 @@ fn the_first_look_at_the_stage_meets_each_fault_of_s3() {
 
 #[test]
 fn a_fault_of_s3_that_does_not_pass_loads_nothing() {
-    for fault in ["slow-down", "conflict", "applied-answer-lost", "wrong-checksum"] {
+    for fault in [
+        "slow-down",
+        "conflict",
+        "applied-answer-lost",
+        "wrong-checksum",
+    ] {
         sweep(Before::Ledger, "s3 put %/*.parquet every", &[(fault, 1)]);
     }
 }
 
 #[test]
 fn what_cannot_be_deleted_afterwards_is_loaded_nevertheless() {
-    sweep(Before::Ledger, "s3 delete %/* every", &[("expired-token", 0)]);
+    sweep(
+        Before::Ledger,
+        "s3 delete %/* every",
+        &[("expired-token", 0)],
+    );
 }
 
 #[test]
@@ -182,7 +237,11 @@ fn reads_meet_each_fault() {
     // the ledger before the transaction, and the transaction's own
     sweep(Before::Ledger, "db select @ 6", &OUTSIDE);
     for number in [9, 11] {
-        sweep(Before::Ledger, &format!("db select @ {number}"), &IN_TRANSACTION);
+        sweep(
+            Before::Ledger,
+            &format!("db select @ {number}"),
+            &IN_TRANSACTION,
+        );
     }
 }
 
@@ -198,7 +257,11 @@ fn the_first_load_into_no_table_meets_each_fault() {
 
 #[test]
 fn the_outcome_is_found_out_even_if_the_first_try_to_fails() {
-    sweep(Before::Ledger, "db connect @ 2 => before\ndb commit @", &[("after", 0), ("before", 0)]);
+    sweep(
+        Before::Ledger,
+        "db connect @ 2 => before\ndb commit @",
+        &[("after", 0), ("before", 0)],
+    );
 }
 
 /// Starts a run that stands still in a fault of silence, and interrupts it until it ends.
@@ -211,7 +274,10 @@ fn interrupted(case: &Case, rules: &str) -> Run {
     }
     drop(faults);
     for _ in 0..60 {
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill starts");
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill starts");
         std::thread::sleep(Duration::from_millis(500));
         if child.try_wait().expect("it can be asked").is_some() {
             return Run::of(child.wait_with_output().expect("it ended"));

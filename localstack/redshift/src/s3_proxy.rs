@@ -455,6 +455,6 @@ mod tests {
             half_of(&head, b"123456"),
             &b"HTTP/1.1 200 OK\r\netag: x\r\ncontent-length: 6\r\n\r\n123"[..]
         );
-        assert_eq!(half_of(&head, b""), &b"HTTP/1.1 200"[..]);
+        assert_eq!(half_of(&head, b""), &b"HTTP/1.1 200 "[..]);
     }
 }
