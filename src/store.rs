@@ -29,6 +29,10 @@ const SLICE_BYTES: usize = 32 << 20;
 /// that counts days does not take it away during the load.
 const REFRESH_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Puts of one object that a put at the same time may be in the way of, and the pause between them.
+const CONFLICT_TRIES: u32 = 4;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(300);
+
 /// Whether a put minds what is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Condition {
@@ -162,6 +166,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What a failed request is.
+    fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Request { fault, .. } => Some(*fault),
+            _ => None,
+        }
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         let Self::Request { fault, .. } = self else {
@@ -458,19 +470,30 @@ impl S3Store {
     }
 
     async fn put_if_absent(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<Put, StoreError> {
-        let sent = if bytes.len() <= SINGLE_PUT_BYTES {
-            self.put_whole(key, bytes, crc64, Condition::IfAbsent).await
-        } else {
-            self.put_sliced(key, bytes, crc64).await
-        };
-        match sent {
-            Ok(()) => Ok(Put::Written),
+        let mut tries = CONFLICT_TRIES;
+        loop {
+            tries -= 1;
+            let sent = if bytes.len() <= SINGLE_PUT_BYTES {
+                self.put_whole(key, bytes, crc64, Condition::IfAbsent).await
+            } else {
+                self.put_sliced(key, bytes, crc64).await
+            };
             // also after a lost answer to an attempt that had arrived
-            Err(StoreError::Request {
-                fault: Fault::Exists,
-                ..
-            }) => self.compare(key, bytes, crc64).await,
-            Err(error) => Err(error),
+            let exists = match sent {
+                Ok(()) => return Ok(Put::Written),
+                Err(error) if error.fault() == Some(Fault::Exists) => error,
+                Err(error) => return Err(error),
+            };
+            match self.compare(key, bytes, crc64).await {
+                // a put at the same time was in the way and came to nothing, or its object was
+                // deleted since (S3: PutObject, 409 ConditionalRequestConflict: upload again)
+                Err(error) if error.fault() == Some(Fault::NoObject) && tries > 0 => {
+                    tracing::info!(%exists, "nothing stands there: put again");
+                    tokio::time::sleep(CONFLICT_PAUSE).await;
+                }
+                Err(error) if error.fault() == Some(Fault::NoObject) => return Err(exists),
+                compared => return compared,
+            }
         }
     }
 

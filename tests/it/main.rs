@@ -4,6 +4,7 @@
 
 mod cli;
 mod compose;
+mod faults;
 mod load;
 mod parts;
 mod pipeline;

@@ -2,7 +2,8 @@
 //! client that is not ours (psql).
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -103,6 +104,26 @@ impl Run {
         assert!(
             errors == 1 && hints == 1,
             "one error and one hint, not\n{}",
+            self.stderr
+        );
+    }
+
+    /// One error, and a hint where there is something to be done.
+    #[track_caller]
+    pub(crate) fn hints_at_most(&self) {
+        let errors = self
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error:"))
+            .count();
+        let hints = self
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("hint:"))
+            .count();
+        assert!(
+            errors == 1 && hints <= 1,
+            "one error and at most one hint, not\n{}",
             self.stderr
         );
     }
@@ -371,4 +392,51 @@ pub(crate) fn skipped(test: &str) -> bool {
 /// Straight to standard error: what tests print by macro is not seen when they pass.
 pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Faults set for one test, gone with it.
+pub(crate) struct Faults(String);
+
+impl Faults {
+    #[track_caller]
+    pub(crate) fn set(rules: &str) -> Self {
+        let name = unique("faults");
+        control(&format!("plan {name}\n{rules}\n.\n"));
+        Self(name)
+    }
+
+    /// What fired: the rule of each, in order.
+    pub(crate) fn fired(&self) -> Vec<String> {
+        let rule = |line: &String| {
+            let firing: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
+            firing["rule"].as_str().expect("a text").to_owned()
+        };
+        control(&format!("log {}\n", self.0))
+            .iter()
+            .map(rule)
+            .collect()
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        control(&format!("clear {}\n", self.0));
+    }
+}
+
+/// A command to the control of faults: the lines it is answered by.
+#[track_caller]
+fn control(command: &str) -> Vec<String> {
+    let mut socket = TcpStream::connect(variable("LOCAL_REDSHIFT_CONTROL"))
+        .expect("the control of faults answers");
+    socket.write_all(command.as_bytes()).expect("it reads");
+    let mut lines = Vec::new();
+    for line in BufReader::new(socket).lines() {
+        match line.expect("text") {
+            line if line == "ok" => return lines,
+            line if line.starts_with("error") => panic!("{command}: {line}"),
+            line => lines.push(line),
+        }
+    }
+    panic!("{command}: no answer");
 }

@@ -19,6 +19,7 @@ use crate::load::{self, Who};
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::session::Judge;
 use crate::startup::{self, Startup};
+use crate::statement_faults::Failure;
 use crate::token::{self, Statement};
 use crate::wire::{self, Frame};
 
@@ -31,6 +32,9 @@ const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
 /// # Errors
 /// Whatever the network reports, on either side.
 pub async fn hold(client: &mut Client, judge: Arc<Judge>, startup: Startup) -> io::Result<()> {
+    if !client.begins(&startup).await? {
+        return Ok(());
+    }
     let mut backend = Backend::connect(&judge.behind).await?;
     backend
         .send(&wire::startup_message(&startup.parameters))
@@ -54,6 +58,7 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, startup: Startup) -> i
     };
     session.serve().await
 }
+
 /// A prepared statement that the session carries out itself.
 #[derive(Clone, Debug)]
 enum Ours {
@@ -90,8 +95,7 @@ enum Shown {
 
 impl Session<'_> {
     async fn serve(&mut self) -> io::Result<()> {
-        loop {
-            self.client.flush().await?;
+        while self.client.answered().await?.is_some() {
             let frame = tokio::select! {
                 frame = self.client.frames.next() => frame?,
                 frame = self.backend.next() => {
@@ -100,6 +104,9 @@ impl Session<'_> {
                 }
             };
             let Some(frame) = frame else {
+                return Ok(());
+            };
+            let Some(frame) = self.client.admit(frame).await? else {
                 return Ok(());
             };
             match frame.tag {
@@ -124,6 +131,7 @@ impl Session<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// What PostgreSQL says unasked.
@@ -193,6 +201,9 @@ impl Session<'_> {
     async fn simple(&mut self, body: &Bytes) -> io::Result<()> {
         self.statements.remove(&b""[..]);
         self.portals.remove(&b""[..]);
+        if let Some(failure) = self.client.failure() {
+            return self.simple_failed(&failure).await;
+        }
         let mut rest = body.clone();
         let text = wire::take_text(&mut rest).unwrap_or_default();
         let Ok(source) = std::str::from_utf8(&text) else {
@@ -255,6 +266,16 @@ impl Session<'_> {
         self.backend.put(b'Q', &body);
         self.backend.flush().await?;
         self.client.put_error(&Fields::from(refusal)).await?;
+        self.silently_until_ready().await
+    }
+
+    /// The statement fails by a fault. One that ends the transaction ends it, by failing.
+    async fn simple_failed(&mut self, failure: &Failure) -> io::Result<()> {
+        let mut body = BytesMut::new();
+        wire::put_text(&mut body, failure.behind(self.status));
+        self.backend.put(b'Q', &body);
+        self.backend.flush().await?;
+        self.client.put_error(&failure.fields).await?;
         self.silently_until_ready().await
     }
 
@@ -443,6 +464,12 @@ impl Session<'_> {
     }
 
     async fn execute(&mut self, frame: Frame) -> io::Result<()> {
+        if let Some(failure) = self.client.failure() {
+            self.backend.fail().await?;
+            self.client.put_error(&failure.fields).await?;
+            self.skipping = true;
+            return Ok(());
+        }
         let mut rest = frame.body.clone();
         let portal = wire::take_text(&mut rest).unwrap_or_default();
         let done = match self.portals.remove(&portal) {

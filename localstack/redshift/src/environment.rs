@@ -8,10 +8,14 @@ pub type Variable = (&'static str, String);
 /// Where the stack is, as far as its variables tell.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// URL of the S3
+    /// URL of the S3 for clients: where faults can be met on the way
     pub s3_endpoint: String,
+    /// URL of the S3 itself; the same where there is no way between
+    pub s3_behind: String,
     /// Which S3 that is: `builtin`, the name of the program that serves it, or `external`
     pub s3_name: String,
+    /// Port where faults are set
+    pub control_port: u16,
     /// Access key id for it
     pub access_key_id: String,
     /// Secret access key for it
@@ -96,8 +100,13 @@ pub fn variables(at: &Addresses, no_proxy: Option<&str>) -> Vec<Variable> {
         ("LOCAL_REDSHIFT_DIRECTORY", at.directory.clone()),
         ("LOCAL_REDSHIFT_COPY_LOG", at.copy_log.clone()),
         ("LOCAL_REDSHIFT_HEALTH_URL", at.health.clone()),
-        ("LOCAL_REDSHIFT_POSTGRES_HOST", at.postgres_host.clone()),
+        (
+            "LOCAL_REDSHIFT_CONTROL",
+            format!("127.0.0.1:{}", at.control_port),
+        ),
         ("LOCAL_REDSHIFT_S3", at.s3_name.clone()),
+        ("LOCAL_REDSHIFT_S3_BEHIND", at.s3_behind.clone()),
+        ("LOCAL_REDSHIFT_POSTGRES_HOST", at.postgres_host.clone()),
         ("LOCAL_REDSHIFT_POSTGRES_PORT", at.postgres_port.to_string()),
         (
             "LOCAL_REDSHIFT_POSTGRES_SUPERUSER",

@@ -21,6 +21,7 @@
     allow(clippy::unwrap_used, reason = "a test that panics has failed")
 )]
 
+pub mod armed;
 pub mod backend;
 mod base64;
 pub mod behind;
@@ -28,12 +29,14 @@ pub mod certificate;
 pub mod checksum;
 pub mod client;
 pub mod column_types;
+pub mod control;
 pub mod conversation;
 pub mod copy;
 pub mod ddl;
 pub mod environment;
 pub mod errors;
 pub mod external;
+pub mod faults;
 pub mod footer;
 pub mod foreign_s3;
 pub mod health;
@@ -49,11 +52,13 @@ pub mod postgres;
 pub mod row_group;
 pub mod rules;
 pub mod s3;
+pub mod s3_proxy;
 mod secret;
 pub mod session;
 pub mod shelf;
 pub mod stack;
 pub mod startup;
+pub mod statement_faults;
 pub mod storage;
 pub mod token;
 mod transfer;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use local_redshift::control;
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
 use local_redshift::postgres::{self, Account, Installation};
@@ -41,7 +42,7 @@ the stack stays up until SIGINT or SIGTERM:
   AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_DEFAULT_REGION
   STAGECOPY_STAGE STAGECOPY_IAM_ROLE SSL_CERT_FILE NO_PROXY
   LOCAL_REDSHIFT_DIRECTORY LOCAL_REDSHIFT_COPY_LOG LOCAL_REDSHIFT_S3 LOCAL_REDSHIFT_HEALTH_URL
-  LOCAL_REDSHIFT_POSTGRES_{HOST,PORT,SUPERUSER,DATA,BIN}
+  LOCAL_REDSHIFT_CONTROL LOCAL_REDSHIFT_S3_BEHIND LOCAL_REDSHIFT_POSTGRES_{HOST,PORT,SUPERUSER,DATA,BIN}
 Variables of the caller that would lead elsewhere (AWS_*, PG*, REDSHIFT_*, STAGECOPY_*) do not reach COMMAND.
 
 Exit status: that of COMMAND, 128+N if signal N ended it; 125 if the stack failed, 126 and 127 if COMMAND cannot be run \
@@ -145,7 +146,46 @@ fn interface() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([run, find, keep])
+        .subcommands([run, fault(), find, keep])
+}
+
+const AFTER_FAULT_HELP: &str = "\
+A plan is a rule a line:
+  s3 OPERATION [OBJECT] [OCCURRENCE] => FAULT
+  db STATEMENT [TEXT] [app=NAME] [OCCURRENCE] => FAULT
+OBJECT is held against bucket/key, TEXT against the statement, NAME against application_name; `*` stands for any \
+characters. OCCURRENCE is 2, 2.. or every; without it, the first.
+
+  local-redshift fault plan mine 's3 put *.parquet 2 => slow-down' 'db commit => after'
+  local-redshift fault log mine
+  local-redshift fault clear mine
+
+The README lists operations, statements and faults.";
+
+fn fault() -> Command {
+    let name = || Arg::new("name").value_name("NAME");
+    Command::new("fault")
+        .about("Set, clear and list faults of the stack that $LOCAL_REDSHIFT_CONTROL names")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(AFTER_FAULT_HELP)
+        .subcommands([
+            Command::new("plan")
+                .about("Set a plan in place of the former one of that name")
+                .args([
+                    name().required(true),
+                    Arg::new("rule")
+                        .value_name("RULE")
+                        .required(true)
+                        .num_args(1..),
+                ]),
+            Command::new("clear")
+                .about("Take a plan away, or all")
+                .arg(name()),
+            Command::new("log")
+                .about("Print what fired, of a plan or of all: one JSON object a line")
+                .arg(name()),
+        ])
 }
 
 fn main() -> ExitCode {
@@ -158,6 +198,7 @@ fn main() -> ExitCode {
     };
     let result = match matches.subcommand() {
         Some(("run", arguments)) => run(arguments),
+        Some(("fault", arguments)) => tell(arguments),
         Some(("find-postgres", _)) => find_postgres(),
         Some(("keep", arguments)) => keep(arguments),
         _ => Ok(OWN_FAILURE),
@@ -176,6 +217,30 @@ type Outcome = Result<u8, Box<dyn std::error::Error>>;
 fn find_postgres() -> Outcome {
     let installation = postgres::find()?;
     writeln!(io::stdout(), "{}", installation.bin.display())?;
+    Ok(0)
+}
+
+/// Passes a command on to the control of faults.
+fn tell(arguments: &ArgMatches) -> Outcome {
+    let address = std::env::var("LOCAL_REDSHIFT_CONTROL")
+        .map_err(|_| "LOCAL_REDSHIFT_CONTROL is not set: this runs in a stack")?;
+    let Some((command, arguments)) = arguments.subcommand() else {
+        return Ok(OWN_FAILURE);
+    };
+    let mut line = command.to_owned();
+    if let Some(name) = arguments.get_one::<String>("name") {
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err("a plan's name is one word".into());
+        }
+        line = format!("{line} {name}");
+    }
+    let plan = (command == "plan").then(|| {
+        let rules = arguments.get_many::<String>("rule").unwrap_or_default();
+        rules.cloned().collect::<Vec<_>>().join("\n")
+    });
+    for line in control::ask(&address, &line, plan.as_deref())? {
+        writeln!(io::stdout(), "{line}")?;
+    }
     Ok(0)
 }
 
@@ -268,6 +333,13 @@ async fn live(options: &Options, init_sql: &[PathBuf], command: &[&OsString]) ->
     }
     for file in init_sql {
         run_sql(&stack, file).await?;
+    }
+    let at = stack.addresses();
+    if at.s3_endpoint == at.s3_behind {
+        say(&format!(
+            "no faults of S3 with {}: that takes plain http on this machine",
+            at.s3_behind
+        ));
     }
     stack.ready();
     let code = match command.split_first() {

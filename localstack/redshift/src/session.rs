@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::armed::Armed;
 use crate::backend::Backend;
 use crate::behind::Behind;
 use crate::client::Client;
@@ -36,6 +37,8 @@ pub struct Judge {
     pub objects: ObjectsConfig,
     /// One JSON line a COPY is appended here, if set.
     pub copy_log: Option<PathBuf>,
+    /// The faults that statements meet.
+    pub armed: Arc<Armed>,
 }
 
 /// Accepts and serves connections until dropped. What befalls a session ends that session alone.
@@ -88,7 +91,7 @@ async fn attend(mut stream: TcpStream, judge: Arc<Judge>) -> io::Result<()> {
     match tokio::time::timeout(PATIENCE, wire::first(&mut stream)).await?? {
         Some(First::Cancel(key)) => cancel(&judge.behind, &key).await,
         Some(First::Startup(parameters)) => {
-            let mut client = Client::new(stream);
+            let mut client = Client::new(stream, Arc::clone(&judge.armed));
             let result = match startup::accepted(&parameters, &judge.behind.superuser) {
                 Ok(startup) => conversation::hold(&mut client, judge, startup).await,
                 Err(fields) => client.put_error(&fields).await,

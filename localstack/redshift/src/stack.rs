@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 
+use crate::armed::Armed;
 use crate::behind::Behind;
-use crate::certificate::{self, Certificate, CertificateError};
+use crate::certificate::{self, CertificateError};
+use crate::control;
 use crate::environment::{self, Addresses, Private, Variable};
 use crate::external::{self, External, ExternalError};
 use crate::health::{self, Health, Ports, Report};
 use crate::keeper::{self, Charge, Keeper};
-use crate::objects::ObjectsConfig;
 use crate::postgres::{self, Installation, PostgresError};
 use crate::s3::{self, Running, S3, S3Error};
+use crate::s3_proxy;
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
 use crate::{REDSHIFT_SQL, TYPES_SQL};
@@ -163,7 +165,7 @@ pub struct Options {
     pub redshift_port: Port,
     /// Its S3
     pub s3: S3,
-    /// Of the S3, unless that is there already
+    /// Where clients reach the S3, unless that is there already
     pub s3_port: Port,
     /// Of the health endpoint
     pub health_port: Port,
@@ -179,9 +181,11 @@ pub struct Stack {
     addresses: Addresses,
     behind: Behind,
     report: Report,
+    armed: Arc<Armed>,
     // In the order they go down.
     health: Health,
     _judge: oneshot::Sender<()>,
+    _faults: oneshot::Sender<()>,
     s3: Running,
     keeper: Keeper,
 }
@@ -195,6 +199,11 @@ impl Stack {
     /// The variables to set for a program; `no_proxy` is the caller's NO_PROXY.
     pub fn variables(&self, no_proxy: Option<&str>) -> Vec<Variable> {
         environment::variables(&self.addresses, no_proxy)
+    }
+
+    /// The faults that statements and requests meet; none at first.
+    pub fn armed(&self) -> &Armed {
+        &self.armed
     }
 
     /// Has the health endpoint say that clients may come.
@@ -225,15 +234,13 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
         Database::External(_) => None,
     };
     let redshift = listen(options.redshift_port, "the Redshift")?;
-    let listener = match options.s3 {
-        S3::Builtin | S3::Program(_) => Some(listen(options.s3_port, "the S3")?),
-        S3::Endpoint(..) => None,
-    };
-    let s3_port = listener.as_ref().map(port_of).transpose()?;
+    let control = listen(Port::Free, "the control of faults")?;
+    let (way, listener) = s3_listeners(options)?;
     let (path, mut keeper) = make_folder(options, installation.as_ref())?;
     // Started first and waited for last, since another S3 may be slow to start.
     let s3_folder = make_subfolder(&path, "s3", 0o700)?;
     let (s3, objects) = s3::start(&options.s3, listener, &s3_folder, REGION, BUCKET)?;
+    let way_port = way.as_ref().map(port_of).transpose()?;
     let certificate = certificate::make(&path)?;
     let password = random_hex();
     let database = match (&options.postgres, installation) {
@@ -246,7 +253,12 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
 
     let copy_log = options.copy_log.clone();
     let addresses = Addresses {
-        s3_endpoint: objects.endpoint.clone(),
+        s3_endpoint: match way_port {
+            Some(port) => format!("http://127.0.0.1:{port}"),
+            None => objects.endpoint.clone(),
+        },
+        s3_behind: objects.endpoint.clone(),
+        control_port: port_of(&control)?,
         s3_name: options.s3.name(),
         access_key_id: objects.access_key_id.clone(),
         secret_access_key: objects.secret_access_key.clone(),
@@ -275,26 +287,50 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
     s3::wait(&options.s3, &s3, &objects, &s3_folder, BUCKET)?;
     let ports = Ports {
         redshift: addresses.redshift_port,
-        s3: s3_port,
+        s3: way_port.filter(|_| !matches!(options.s3, S3::Endpoint(..))),
         postgres: addresses.postgres_port,
         health: health_port,
     };
+    let armed = Arc::new(Armed::default());
+    let way = way.zip(s3_proxy::upstream(&addresses.s3_behind));
+    let faults = start_faults(way, control, Arc::clone(&armed))?;
     let judge = start_judge(
         redshift,
-        &addresses,
-        &database.behind,
-        &certificate,
-        objects,
+        Judge {
+            behind: database.behind.clone(),
+            tls: Arc::clone(&certificate.tls),
+            // Its own reading meets no faults: they are for the program that is tested.
+            objects,
+            copy_log: Some(PathBuf::from(&addresses.copy_log)),
+            armed: Arc::clone(&armed),
+        },
     )?;
     Ok(Stack {
         addresses,
         behind: database.behind,
         report: Report::new(database.version, ports),
         health,
+        armed,
         _judge: judge,
+        _faults: faults,
         s3,
         keeper,
     })
+}
+
+/// Where clients reach the S3, and where the S3 itself listens if the stack starts it. An S3 that is
+/// there already has a way before it if the way can pass requests on as they are.
+fn s3_listeners(
+    options: &Options,
+) -> Result<(Option<TcpListener>, Option<TcpListener>), StackError> {
+    let way = |port| listen(port, "the way to the S3").map(Some);
+    match &options.s3 {
+        S3::Builtin | S3::Program(_) => {
+            Ok((way(options.s3_port)?, Some(listen(Port::Free, "the S3")?)))
+        }
+        S3::Endpoint(url, _) if s3_proxy::upstream(url).is_some() => Ok((way(Port::Free)?, None)),
+        S3::Endpoint(..) => Ok((None, None)),
+    }
 }
 
 /// A database that is ready to be judged.
@@ -483,44 +519,55 @@ fn accounts(password: &str) -> String {
 }
 
 /// Runs the judge on a thread of its own until the sender is dropped.
-fn start_judge(
-    listener: TcpListener,
-    at: &Addresses,
-    behind: &Behind,
-    certificate: &Certificate,
-    objects: ObjectsConfig,
+fn start_judge(listener: TcpListener, judge: Judge) -> Result<oneshot::Sender<()>, StackError> {
+    let judge = Arc::new(judge);
+    on_a_thread("judge", "the judge", async move {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        session::serve(listener, judge).await
+    })
+}
+
+/// Runs the control of faults, and the way to the S3 if there is one, on a thread of its own until the
+/// sender is dropped. The way comes with `host:port` of the S3 behind.
+fn start_faults(
+    way: Option<(TcpListener, String)>,
+    control: TcpListener,
+    armed: Arc<Armed>,
 ) -> Result<oneshot::Sender<()>, StackError> {
-    let judge = Arc::new(Judge {
-        behind: behind.clone(),
-        tls: Arc::clone(&certificate.tls),
-        objects,
-        copy_log: Some(PathBuf::from(&at.copy_log)),
-    });
-    let failed = |source| StackError::Start {
-        what: "the judge",
-        source,
-    };
-    listener.set_nonblocking(true).map_err(failed)?;
+    on_a_thread("faults", "the control of faults", async move {
+        let Some((listener, upstream)) = way else {
+            return control::serve(control, armed).await;
+        };
+        tokio::select! {
+            result = s3_proxy::serve(listener, upstream, Arc::clone(&armed)) => result,
+            result = control::serve(control, armed) => result,
+        }
+    })
+}
+
+fn on_a_thread(
+    name: &'static str,
+    what: &'static str,
+    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+) -> Result<oneshot::Sender<()>, StackError> {
+    let failed = |source| StackError::Start { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let serve = move || {
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::select! {
-                result = session::serve(listener, judge) => result,
-                _ = stopped => Ok(()),
-            }
-        })
-    };
     std::thread::Builder::new()
-        .name("judge".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
-            let result: io::Result<()> = serve();
+            let result = runtime.block_on(async {
+                tokio::select! {
+                    result = serving => result,
+                    _ = stopped => Ok(()),
+                }
+            });
             if let Err(error) = result {
-                tracing::error!(%error, "the judge stopped");
+                tracing::error!(%error, "{what} stopped");
             }
         })
         .map_err(failed)?;

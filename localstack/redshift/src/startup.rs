@@ -60,6 +60,14 @@ pub struct Startup {
     protocol: Option<String>,
 }
 
+impl Startup {
+    /// What the client calls itself; empty if it does not say.
+    #[must_use]
+    pub fn application_name(&self) -> &str {
+        value(&self.parameters, "application_name").unwrap_or_default()
+    }
+}
+
 fn value<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
     parameters
         .iter()

@@ -76,6 +76,11 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
+    /// The stream; what was read ahead of it is gone.
+    pub fn into_stream(self) -> R {
+        self.stream
+    }
+
     /// A frame that has already arrived as a whole.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod example;
 mod external;
+mod faults;
 mod health;
 mod process;
 mod storage;

@@ -1,5 +1,7 @@
 //! The local S3, asked by the AWS SDK.
 
+use std::sync::Arc;
+
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -7,19 +9,26 @@ use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
 };
 use aws_sdk_s3::{Client, Config};
+use local_redshift::armed::Armed;
+use local_redshift::s3_proxy;
 use local_redshift::storage::{self, Storage};
 use tokio::task::JoinSet;
 
-const BUCKET: &str = "stagecopy";
+pub(crate) const BUCKET: &str = "stagecopy";
 const MIB: usize = 1024 * 1024;
 
-struct Server {
+/// An S3 behind the proxy that the stack has before it; nothing here is to notice the proxy.
+pub(crate) struct Server {
     _folder: tempfile::TempDir,
     _storage: Storage,
-    endpoint: String,
+    /// The proxy's
+    pub(crate) endpoint: String,
+    /// The S3's own
+    pub(crate) behind: String,
+    pub(crate) armed: Arc<Armed>,
 }
 
-fn serve() -> Server {
+pub(crate) fn serve() -> Server {
     let folder = tempfile::tempdir().expect("temporary folder");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("free port");
     let port = listener.local_addr().expect("bound").port();
@@ -29,10 +38,17 @@ fn serve() -> Server {
     };
     let storage = storage::start(listener, folder.path().to_owned(), credentials, &[BUCKET])
         .expect("storage starts");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("free port");
+    let proxy = listener.local_addr().expect("bound").port();
+    let armed = Arc::new(Armed::default());
+    let upstream = format!("127.0.0.1:{port}");
+    tokio::spawn(s3_proxy::serve(listener, upstream, Arc::clone(&armed)));
     Server {
         _folder: folder,
         _storage: storage,
-        endpoint: format!("http://127.0.0.1:{port}"),
+        endpoint: format!("http://127.0.0.1:{proxy}"),
+        behind: format!("http://127.0.0.1:{port}"),
+        armed,
     }
 }
 
@@ -66,7 +82,7 @@ async fn get(client: &Client, key: &str) -> Vec<u8> {
 }
 
 /// HTTP status and S3 error code.
-fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(
+pub(crate) fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(
     result: Result<T, SdkError<E>>,
 ) -> (u16, String) {
     let error = result.expect_err("this was to be refused");
@@ -74,7 +90,7 @@ fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(
     (status, error.code().unwrap_or_default().to_owned())
 }
 
-fn refused(status: u16, code: &str) -> (u16, String) {
+pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 

@@ -7,12 +7,14 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use local_redshift::armed::Armed;
 use local_redshift::environment::Addresses;
 use local_redshift::s3::S3;
 use local_redshift::stack::{self, Database, Options, Port};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::AbortHandle;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 /// What the server says beside its answers.
@@ -63,6 +65,11 @@ impl Running {
         self.stack.addresses()
     }
 
+    /// The faults that statements meet.
+    pub(crate) fn armed(&self) -> &Armed {
+        self.stack.armed()
+    }
+
     fn config(&self, user: &str, password: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host("localhost").port(self.at().redshift_port);
@@ -80,18 +87,35 @@ impl Running {
             .expect("the judge lets the stack's user in")
     }
 
+    /// The same under an application_name, by which faults are aimed, with the task that reads: the
+    /// connection is closed when that is aborted.
+    pub(crate) async fn connect_named(
+        &self,
+        name: &str,
+    ) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
+        let mut config = self.config(self.at().user, &self.at().password);
+        config.application_name(name);
+        let connected = self.connect_by(&config).await;
+        connected.map(|(client, _, reading)| (client, reading))
+    }
+
     /// The same as another user.
     pub(crate) async fn connect_as(
         &self,
         user: &str,
         password: &str,
     ) -> Result<(Client, Notices), tokio_postgres::Error> {
-        let (client, mut connection) = self
-            .config(user, password)
-            .connect(tls(&self.at().ca))
-            .await?;
+        let connected = self.connect_by(&self.config(user, password)).await;
+        connected.map(|(client, notices, _)| (client, notices))
+    }
+
+    async fn connect_by(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> Result<(Client, Notices, AbortHandle), tokio_postgres::Error> {
+        let (client, mut connection) = config.connect(tls(&self.at().ca)).await?;
         let (sender, notices) = unbounded_channel();
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Some(Ok(message)) =
                 std::future::poll_fn(|context| connection.poll_message(context)).await
             {
@@ -100,7 +124,7 @@ impl Running {
                 }
             }
         });
-        Ok((client, notices))
+        Ok((client, notices, reading.abort_handle()))
     }
 
     /// What a connection without TLS comes to.
