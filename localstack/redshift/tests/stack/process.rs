@@ -376,11 +376,10 @@ fn an_s3_that_is_there_already_is_named_with_its_keys() {
     assert_eq!(theirs["LOCAL_REDSHIFT_S3"], "builtin");
     let (mut second, ours) = stay_on(&theirs);
     assert_eq!(ours["LOCAL_REDSHIFT_S3"], "external");
-    for name in [
-        "AWS_ENDPOINT_URL",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-    ] {
+    // The way to it is the stack's own, so that its faults are.
+    assert_eq!(ours["LOCAL_REDSHIFT_S3_BEHIND"], theirs["AWS_ENDPOINT_URL"]);
+    assert_ne!(ours["AWS_ENDPOINT_URL"], theirs["AWS_ENDPOINT_URL"]);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         assert_eq!(ours[name], theirs[name], "{name}");
     }
     assert_ne!(ours["PGPORT"], theirs["PGPORT"]);
