@@ -5,18 +5,23 @@
 //! (`stage`). The only thing ever tried again is the whole transaction, and only from planning,
 //! after it is certain that the former try did not commit.
 
+mod recovery;
+mod table;
+
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::database::{self, DatabaseError, Endpoint, Outcome, Session};
+use crate::database::{DatabaseError, Endpoint, Outcome, Session};
 use crate::ledger::{self, Candidate, Entry, LedgerError, Plan, Policy};
 use crate::receipt::{Staged, StagedPart};
 use crate::schema::{Column, ColumnType, LoadExpression, Schema};
 use crate::sql::{
     self, Authorization, CopyInto, EntriesBy, LedgerNames, LedgerRow, LoadRow, SourceRow, TableName,
 };
+
+pub use table::{Adopted, Table, TableColumn, adopt, describe, look, takes};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]
@@ -31,51 +36,6 @@ pub struct Target {
     pub lock_timeout: Option<Duration>,
     /// Longest time for the COPY; `None`: as long as it takes
     pub copy_timeout: Option<Duration>,
-}
-
-/// A column of the target as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableColumn {
-    /// Name
-    pub name: String,
-    /// Type, as the catalog spells it
-    pub type_text: String,
-    /// Type, if stagecopy loads it
-    pub column_type: Option<ColumnType>,
-    /// NOT NULL
-    pub not_null: bool,
-    /// Has a default (or is an identity)
-    pub has_default: bool,
-}
-
-/// The target table as it was before anything was read.
-#[derive(Clone, Debug, Default)]
-pub struct Table {
-    /// OID; `None` if there is no such table
-    pub oid: Option<u32>,
-    /// Columns in order
-    pub columns: Vec<TableColumn>,
-}
-
-impl Table {
-    /// Columns with a default, which a load straight into the table would fill with NULL.
-    fn has_default(&self, name: &str) -> bool {
-        self.columns.iter().any(|c| c.name == name && c.has_default)
-    }
-}
-
-/// Whether parts of this schema still go into the table: each column is there and wide enough, or
-/// there is no table yet.
-pub fn takes(table: &Table, schema: &Schema) -> bool {
-    table.oid.is_none()
-        || schema.columns.iter().all(|column| {
-            let there = table.columns.iter().find(|there| there.name == column.name);
-            there.is_some_and(|there| match (column.target, there.column_type) {
-                (ColumnType::Super, now) => now == Some(ColumnType::Super),
-                (ColumnType::Varbyte(planned), Some(ColumnType::Varbyte(now))) => now >= planned,
-                (_, now) => fits(column, now),
-            })
-        })
 }
 
 /// What a load is to do, beside what was staged.
@@ -274,207 +234,6 @@ pub fn random_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// Looks at the target and makes sure it has a ledger, before any input is opened.
-///
-/// # Errors
-/// [`LoadError`]: among others a table with rows and no ledger, which only `init` adopts.
-pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let table = describe(session, target).await?;
-    if !ledger_exists(session, target).await? {
-        if table.oid.is_some() {
-            let rows = session
-                .number(
-                    "count the rows of the table",
-                    &sql::count_rows(&target.table),
-                )
-                .await?;
-            if rows > 0 {
-                return Err(LoadError::NotAdopted {
-                    table: target.table.clone(),
-                    rows,
-                });
-            }
-        }
-        create_ledger(session, target).await?;
-        return Ok(table);
-    }
-    let newest = session
-        .run("read the ledger", &sql::newest_load(&target.names))
-        .await?;
-    let recorded = newest
-        .rows
-        .first()
-        .and_then(|row| row.get(1).cloned().flatten());
-    if let Some(recorded) = recorded.and_then(|oid| oid.parse::<u32>().ok()) {
-        let changed = |what| LoadError::TableChanged {
-            table: target.table.clone(),
-            what,
-        };
-        match table.oid {
-            None => return Err(changed("it does not exist any more")),
-            Some(oid) if oid != recorded => return Err(changed("it was made anew")),
-            Some(_) => {}
-        }
-    }
-    Ok(table)
-}
-
-/// The target as the catalog has it.
-///
-/// # Errors
-/// [`LoadError::NoSchema`] if not even its schema is there, and what the database says.
-pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let answer = session
-        .run("look at the table", &sql::describe_table(&target.table))
-        .await?;
-    if answer.rows.is_empty() {
-        let schema = &target.table.schema;
-        let found = session
-            .run("look for the schema", &sql::schema_exists(schema))
-            .await?;
-        if found.rows.is_empty() {
-            return Err(LoadError::NoSchema {
-                schema: schema.clone(),
-            });
-        }
-    }
-    let mut table = Table::default();
-    for row in answer.rows {
-        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        table.oid = text(0).parse().ok();
-        table.columns.push(TableColumn {
-            name: text(1),
-            column_type: ColumnType::parse(&text(2)),
-            type_text: text(2),
-            not_null: text(3) == "t",
-            has_default: text(4) == "t",
-        });
-    }
-    Ok(table)
-}
-
-async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
-    let names = &target.names;
-    let answer = session
-        .run(
-            "look for the ledger",
-            &sql::schemas_with_table(&names.ledger.table),
-        )
-        .await?;
-    let mut found = false;
-    for schema in answer
-        .rows
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten())
-    {
-        if schema != names.ledger.schema {
-            return Err(LoadError::OtherLedger {
-                table: target.table.clone(),
-                found: schema,
-                wanted: names.ledger.schema.clone(),
-            });
-        }
-        found = true;
-    }
-    Ok(found)
-}
-
-/// Creates ledger and mutex in one transaction of their own. Of racing creators one wins; the
-/// others find what it made.
-async fn create_ledger(session: &Session, target: &Target) -> Result<(), LoadError> {
-    const PURPOSE: &str = "create the ledger";
-    let names = &target.names;
-    let statements = [
-        sql::begin(),
-        sql::create_mutex(names),
-        sql::insert_mutex(names),
-        sql::create_ledger(names),
-        sql::commit(),
-    ];
-    for statement in statements {
-        match session.run(PURPOSE, &statement).await {
-            Ok(_) => {}
-            // duplicate table, or PostgreSQL's word for two creators at the same instant
-            Err(error) if matches!(error.code(), Some("42P07" | "23505" | "40001" | "1023")) => {
-                session.run(PURPOSE, &sql::rollback()).await?;
-                if ledger_exists(session, target).await? {
-                    return Ok(());
-                }
-                return Err(error.into());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Creates the ledger of a table that has rows already and records them as load number 1.
-///
-/// # Errors
-/// [`LoadError`]
-pub async fn adopt(
-    session: &Session,
-    target: &Target,
-    origin: &ledger::Origin,
-    recorded_at: &str,
-) -> Result<Adopted, LoadError> {
-    let table = describe(session, target).await?;
-    if ledger_exists(session, target).await? {
-        return Ok(Adopted::Already);
-    }
-    create_ledger(session, target).await?;
-    let Some(oid) = table.oid else {
-        return Ok(Adopted::Empty);
-    };
-    let names = &target.names;
-    const PURPOSE: &str = "adopt the table";
-    for statement in [sql::begin(), sql::lock_mutex(names)] {
-        session.run(PURPOSE, &statement).await?;
-    }
-    let number = take_number(session, target).await?;
-    let rows = session
-        .number(PURPOSE, &sql::count_rows(&target.table))
-        .await?;
-    if number != Some(1) || rows == 0 {
-        session.run(PURPOSE, &sql::rollback()).await?;
-        return Ok(if rows == 0 {
-            Adopted::Empty
-        } else {
-            Adopted::Already
-        });
-    }
-    let row = LoadRow {
-        load_id: random_id(),
-        load_number: 1,
-        recorded_at: recorded_at.to_owned(),
-        target_oid: oid,
-        mode: "adopt",
-        options: String::new(),
-        origin: origin.clone(),
-        records: rows.cast_unsigned(),
-        rejected: 0,
-        parts: 0,
-        parts_bytes: 0,
-        parts_manifest: String::new(),
-    };
-    for (statement, _) in sql::insert_load(names, &row, &[]) {
-        session.run(PURPOSE, &statement).await?;
-    }
-    session.run(PURPOSE, &sql::commit()).await?;
-    Ok(Adopted::Rows(rows.cast_unsigned()))
-}
-
-/// What `init` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopted {
-    /// The table has a ledger already
-    Already,
-    /// The table is missing or empty: a ledger was made
-    Empty,
-    /// A ledger was made and this many rows recorded as what stood there before
-    Rows(u64),
-}
-
 /// Current entries for these names, and for sources of these contents, in the run's scope.
 ///
 /// # Errors
@@ -542,9 +301,6 @@ pub fn parts_of<'a>(staged: &'a Staged, plan: &Plan) -> Option<Vec<&'a StagedPar
     Some(parts)
 }
 
-/// Tries of one load from planning on, and of finding out what became of one.
-const RECOVERY_TRIES: u32 = 6;
-
 /// Runs the transaction, and finds out what became of it when the connection was lost.
 ///
 /// # Errors
@@ -589,7 +345,7 @@ async fn judge(error: DatabaseError, target: &Target, load_id: &str) -> Result<E
         Outcome::RolledBack => Err(error.into()),
         Outcome::Unknown => {
             tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
-            Ok(match resolve(target, load_id).await? {
+            Ok(match recovery::resolve(target, load_id).await? {
                 Some(number) => Ending::Committed(Committed {
                     load_id: load_id.to_owned(),
                     number,
@@ -933,58 +689,6 @@ async fn record(
         }
     }
     Ok(())
-}
-
-/// Finds out whether a load committed: its number if it did. Under the lock the answer is final,
-/// since COMMIT is sent by the lock's holder alone: when this session has the lock, the former one
-/// has ended, and a row that is not there now never will be.
-async fn resolve(target: &Target, load_id: &str) -> Result<Option<i64>, LoadError> {
-    let mut last = String::new();
-    for attempt in 0..RECOVERY_TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-        }
-        match ask_under_lock(target, load_id).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => {
-                tracing::warn!(%error, attempt, "could not find out yet");
-                last = error.to_string();
-                // the wait for the mutex is over: it is not for us to wait longer than was asked for
-                if error.code() == Some("57014") {
-                    break;
-                }
-            }
-        }
-    }
-    Err(LoadError::Unknown {
-        load_id: load_id.to_owned(),
-        table: target.table.clone(),
-        reason: last,
-    })
-}
-
-async fn ask_under_lock(target: &Target, load_id: &str) -> Result<Option<i64>, DatabaseError> {
-    const PURPOSE: &str = "find out what became of the load";
-    let session = database::connect(&target.endpoint).await?;
-    session
-        .run(
-            PURPOSE,
-            &sql::set_statement_timeout(milliseconds(target.lock_timeout)),
-        )
-        .await?;
-    session.run(PURPOSE, &sql::begin()).await?;
-    session
-        .run(PURPOSE, &sql::lock_mutex(&target.names))
-        .await?;
-    let found = session
-        .run(PURPOSE, &sql::find_load(&target.names, load_id))
-        .await?;
-    session.run(PURPOSE, &sql::rollback()).await?;
-    let number = found
-        .rows
-        .first()
-        .and_then(|row| row.first().cloned().flatten());
-    Ok(number.and_then(|n| n.parse().ok()))
 }
 
 #[cfg(test)]

@@ -55,8 +55,6 @@ def redshift(stack: dict[str, str]) -> Iterator[psycopg.Connection]:
         password=stack["PGPASSWORD"],
         dbname=stack["PGDATABASE"],
         sslmode=stack["PGSSLMODE"],
-        # Redshift calls its encoding UNICODE, which psycopg 3 does not know
-        client_encoding="utf8",
         sslrootcert=stack["PGSSLROOTCERT"],
         client_encoding="utf8",  # Redshift calls it UNICODE, which psycopg does not know
     ) as connection:
