@@ -57,7 +57,7 @@ pub fn takes(table: &Table, schema: &Schema) -> bool {
 /// # Errors
 /// [`LoadError`]: among others a table with rows and no ledger, which only `init` adopts.
 pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let table = describe(session, target).await?;
+    let mut table = describe(session, target).await?;
     if !ledger_exists(session, target).await? {
         if table.oid.is_some() {
             let rows = session
@@ -88,6 +88,10 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
             table: target.table.clone(),
             what,
         };
+        if table.oid != Some(recorded) {
+            // a load that committed after the first look may have made it
+            table = describe(session, target).await?;
+        }
         match table.oid {
             None => return Err(changed("it does not exist any more")),
             Some(oid) if oid != recorded => return Err(changed("it was made anew")),
