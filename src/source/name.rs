@@ -150,7 +150,7 @@ mod tests {
     fn naming(root: Option<&str>) -> Naming {
         Naming {
             root: root.map(PathBuf::from),
-            working_directory: PathBuf::from("/work/in"),
+            working_directory: PathBuf::from("/home/in"),
             standard_name: None,
         }
     }
@@ -158,14 +158,14 @@ mod tests {
     #[test]
     fn paths_become_absolute_by_their_letters() {
         for (given, expected) in [
-            ("a.json", "/work/in/a.json"),
-            ("./a.json", "/work/in/a.json"),
-            ("../a.json", "/work/a.json"),
-            ("x/./y/../a.json", "/work/in/x/a.json"),
+            ("a.json", "/home/in/a.json"),
+            ("./a.json", "/home/in/a.json"),
+            ("../a.json", "/home/a.json"),
+            ("x/./y/../a.json", "/home/in/x/a.json"),
             ("/pfs/data//a.json", "/pfs/data/a.json"),
             ("/pfs/data/", "/pfs/data"),
             ("../../../../a.json", "/a.json"),
-            (".", "/work/in"),
+            (".", "/home/in"),
         ] {
             assert_eq!(
                 naming(None).absolute(Path::new(given)),
@@ -181,7 +181,7 @@ mod tests {
             (None, "/pfs/data/a.json", Some("/pfs/data/a.json")),
             (Some("/pfs"), "/pfs/data/a.json", Some("data/a.json")),
             (Some("/pfs/"), "/pfs/data/a.json", Some("data/a.json")),
-            (Some(".."), "/work/a.json", Some("a.json")),
+            (Some(".."), "/home/a.json", Some("a.json")),
             (Some("/pf"), "/pfs/data/a.json", None),
             (Some("/pfs/data/a.json"), "/pfs/data/a.json", None),
         ] {
