@@ -73,11 +73,6 @@ impl Staged {
         self.abandoned.append(&mut further.abandoned);
     }
 
-    /// Rows in all parts.
-    pub fn rows(&self) -> u64 {
-        self.parts.iter().map(|part| part.rows).sum()
-    }
-
     /// Bytes of all parts.
     pub fn part_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()

@@ -177,6 +177,9 @@ impl Run<'_> {
             };
             match load::load(session, &self.target, &made.staged, &request).await? {
                 Ending::Committed(committed) => {
+                    for notice in &committed.notices {
+                        tracing::debug!(notice, "the server says");
+                    }
                     report.created_table = table.oid.is_none();
                     report.warnings.extend(plan.warnings.iter().cloned());
                     return Ok(loaded(report, made, &plan.load, &committed));

@@ -1,3 +1,5 @@
+//! Footers as COPY must find them, and columns that come back as they went in.
+
 use super::*;
 use crate::schema::Nullability;
 use arrow::array::{

@@ -1,3 +1,5 @@
+//! Chunks do not depend on how the bytes arrive, and cut no record.
+
 use super::*;
 use memchr::memrchr;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Answers as people and programs read them.
+
 use insta::assert_snapshot;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Inputs found, named, opened and spooled.
+
 use super::*;
 use std::ffi::OsStr;
 use std::io::{Read, Write};

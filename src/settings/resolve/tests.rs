@@ -1,3 +1,5 @@
+//! Which value holds, and every problem told at once.
+
 use std::path::Path;
 
 use super::*;
