@@ -1,8 +1,6 @@
 -- Types whose OIDs drivers know by heart: SUPER is 4000, VARBYTE is 6551.
 --
--- Run once in a database, in one transaction, before redshift.sql:
---
---     psql -1 -v ON_ERROR_STOP=1 -d template1 -f types.sql
+-- Run once in a database, in one transaction, before the other files.
 --
 -- CREATE TYPE takes whatever OID is free. A shell type is a row and nothing else yet, so a superuser
 -- who may change system tables gives it the OID while nothing refers to it; an array type is given

@@ -3,7 +3,7 @@
 //! Distribution, sort keys, encodings and backups have no counterpart and are taken out; types get
 //! Redshift's default widths; IDENTITY is spelled as PostgreSQL does; foreign keys are taken out
 //! (PostgreSQL would want the unique key that is dropped there). Which types exist and how wide
-//! they may be is judged behind, by `sql/redshift.sql`.
+//! they may be is judged behind, by `sql/tables.sql`.
 
 use std::ops::Range;
 

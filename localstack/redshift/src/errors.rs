@@ -90,7 +90,7 @@ pub fn reworded(fields: Fields) -> Fields {
     let fields = fields.without(b"VPpqW");
     let constraint = fields.get(b'n').to_owned();
     match fields.get(b'C') {
-        // Redshift: VARCHAR and CHAR count bytes; see check_bytes in sql/redshift.sql.
+        // Redshift: VARCHAR and CHAR count bytes; see check_bytes in sql/tables.sql.
         "23514" if constraint.starts_with("redshift_bytes_") => {
             let mut parts = constraint.rsplitn(3, '_');
             let width = parts.next().unwrap_or_default();

@@ -6,9 +6,9 @@
 
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::SQL;
 use crate::behind::Behind;
 use crate::postgres::OLDEST_VERSION;
-use crate::{REDSHIFT_SQL, TYPES_SQL};
 
 /// The database where the URL names none.
 const DATABASE: &str = "dev";
@@ -296,9 +296,9 @@ async fn remark_on_setup(client: &Client) -> Result<Option<String>, ExternalErro
 /// Names the texts a database was set up with.
 fn setup_remark() -> String {
     // FNV-1a: it only has to differ when the texts do.
-    let digest = TYPES_SQL
-        .bytes()
-        .chain(REDSHIFT_SQL.bytes())
+    let digest = SQL
+        .into_iter()
+        .flat_map(|(_, text)| text.bytes())
         .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
             (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -319,7 +319,10 @@ async fn set_up(at: &External, client: &Client) -> Result<(), ExternalError> {
         setup_remark()
     );
     run(client, &what, "BEGIN").await?;
-    for statements in [TYPES_SQL, REDSHIFT_SQL, &remark, &settings.concat()] {
+    for (file, statements) in SQL {
+        run(client, &format!("{what} ({file})"), statements).await?;
+    }
+    for statements in [&remark, &settings.concat()] {
         run(client, &what, statements).await?;
     }
     run(client, &what, "COMMIT").await

@@ -1,19 +1,14 @@
 //! A local Amazon Redshift: a judge in front of a real PostgreSQL, with an S3 beside it.
 //!
-//! PostgreSQL does most of the judging; what SQL can tell it stands in [`REDSHIFT_SQL`]. This crate does
+//! PostgreSQL does most of the judging; what SQL can tell it stands in [`SQL`]. This crate does
 //! what PostgreSQL cannot: Redshift's wire and words, a table of rules over tokens, COPY from Parquet in
 //! S3. There is no SQL parser here and no second SQL engine, and no code is shared with the programs that
 //! are judged.
 //!
 //! # Preparing a PostgreSQL
 //! Start it with `standard_conforming_strings=off`, `escape_string_warning=off`,
-//! `default_transaction_isolation='repeatable read'`, `password_encryption=md5`, and once, as a superuser:
-//!
-//! ```text
-//! psql -1 -v ON_ERROR_STOP=1 -d template1 -f types.sql -f redshift.sql     ([`TYPES_SQL`], [`REDSHIFT_SQL`])
-//! ```
-//!
-//! Databases created after that have everything. On a server that serves others as well, [`external`] prepares one
+//! `default_transaction_isolation='repeatable read'`, `password_encryption=md5`, and once, as a superuser, run the
+//! files of [`SQL`] in their order in `template1`. Databases created after that have everything. On a server that serves others as well, [`external`] prepares one
 //! database and leaves the rest as it is.
 
 #![cfg_attr(
@@ -65,8 +60,12 @@ mod transfer;
 pub mod tuple;
 pub mod wire;
 
-/// Types with the OIDs that drivers know; run before the other.
-pub const TYPES_SQL: &str = include_str!("../sql/types.sql");
-
-/// Functions, casts, history and event triggers.
-pub const REDSHIFT_SQL: &str = include_str!("../sql/redshift.sql");
+/// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
+pub const SQL: [(&str, &str); 6] = [
+    ("types.sql", include_str!("../sql/types.sql")),
+    ("server.sql", include_str!("../sql/server.sql")),
+    ("values.sql", include_str!("../sql/values.sql")),
+    ("functions.sql", include_str!("../sql/functions.sql")),
+    ("loads.sql", include_str!("../sql/loads.sql")),
+    ("tables.sql", include_str!("../sql/tables.sql")),
+];

@@ -2,7 +2,7 @@
 //!
 //! Each statement is held against [`RULES`] from top to bottom before PostgreSQL sees it. The first
 //! rule that refuses, intercepts or passes decides; rules that rewrite add up. What can be judged
-//! by PostgreSQL itself (types, widths, keys) is judged in `sql/redshift.sql`, not here; there is no
+//! by PostgreSQL itself (types, widths, keys) is judged in `sql/`, not here; there is no
 //! SQL grammar in this crate.
 //!
 //! # How to add a rule

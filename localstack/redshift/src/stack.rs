@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 
+use crate::SQL;
 use crate::armed::Armed;
 use crate::behind::Behind;
 use crate::certificate::{self, CertificateError};
@@ -27,7 +28,6 @@ use crate::s3::{self, Running, S3, S3Error};
 use crate::s3_proxy;
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
-use crate::{REDSHIFT_SQL, TYPES_SQL};
 
 const BUCKET: &str = "stagecopy";
 const STAGE: &str = "s3://stagecopy/stage";
@@ -352,7 +352,7 @@ fn make_private(
     let home = make_subfolder(path, "postgres", 0o700)?;
     let data = installation.initialise(&home)?;
     let port = run_postgres(keeper, &home, wanted)?;
-    for sql in [TYPES_SQL, REDSHIFT_SQL] {
+    for (_, sql) in SQL {
         installation.psql(&home, port, "template1", sql)?;
     }
     installation.psql(&home, port, "postgres", &accounts(password))?;
