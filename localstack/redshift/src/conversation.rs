@@ -31,11 +31,12 @@ const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
 ///
 /// # Errors
 /// Whatever the network reports, on either side.
-pub async fn hold(client: &mut Client, judge: Arc<Judge>, startup: Startup) -> io::Result<()> {
+pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) -> io::Result<()> {
     if !client.begins(&startup).await? {
         return Ok(());
     }
     let mut backend = Backend::connect(&judge.behind).await?;
+    startup.parameters.extend(judge.cluster.settings());
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;

@@ -23,6 +23,7 @@ pub mod behind;
 pub mod certificate;
 pub mod checksum;
 pub mod client;
+pub mod cluster;
 pub mod column_types;
 pub mod control;
 pub mod conversation;

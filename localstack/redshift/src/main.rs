@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use local_redshift::cluster::{Cluster, CopyAuthorization, Flavor, Isolation, Passwords, Unjudged};
 use local_redshift::control;
 use local_redshift::environment::{export_line, leads_elsewhere};
 use local_redshift::keeper::{self, Charge};
@@ -119,6 +120,7 @@ fn interface() -> Command {
                      database is made if it is missing; the password, if there is one, is taken from PGPASSWORD",
                 ),
         )
+        .args(cluster_arguments())
         .arg(
             Arg::new("command")
                 .value_name("COMMAND")
@@ -147,6 +149,82 @@ fn interface() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([run, fault(), find, keep])
+}
+
+/// The arguments that tell which Redshift is stood in for.
+fn cluster_arguments() -> [Arg; 7] {
+    let choice = |name: &'static str, values: [&'static str; 2]| {
+        Arg::new(name)
+            .long(name)
+            .value_parser(values)
+            .default_value(values[0])
+    };
+    let bytes = |name: &'static str| {
+        let argument = Arg::new(name).long(name).value_name("BYTES");
+        argument.value_parser(value_parser!(u64).range(1..=1 << 30))
+    };
+    let switch = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+    [
+        choice("flavor", ["provisioned", "serverless"])
+            .help("Which system tables there are, and for whom"),
+        choice("isolation", ["snapshot", "serializable"]).help("Isolation of the database"),
+        Arg::new("passwords")
+            .long("passwords")
+            .value_parser(["md5", "clear", "sha256"])
+            .default_value("md5")
+            .help("How passwords are asked for"),
+        switch("strict")
+            .help("Refuse statements that no rule knows, instead of running and logging them"),
+        switch("role-only").help("Refuse COPY with keys, as clusters of 2020 did for Parquet"),
+        bytes("max-super-bytes").help("The largest SUPER value [default: 16777216]"),
+        bytes("max-row-bytes").help("The largest row that COPY reads [default: 4194304]"),
+    ]
+}
+
+fn chosen_cluster(arguments: &ArgMatches) -> Cluster {
+    let is = |name: &str, value: &str| {
+        arguments
+            .get_one::<String>(name)
+            .is_some_and(|given| given == value)
+    };
+    let bytes = |name: &str, default: usize| {
+        let given = arguments.get_one::<u64>(name).copied();
+        given
+            .and_then(|given| usize::try_from(given).ok())
+            .unwrap_or(default)
+    };
+    let default = Cluster::default();
+    Cluster {
+        flavor: if is("flavor", "serverless") {
+            Flavor::Serverless
+        } else {
+            Flavor::Provisioned
+        },
+        isolation: if is("isolation", "serializable") {
+            Isolation::Serializable
+        } else {
+            Isolation::Snapshot
+        },
+        unjudged: if arguments.get_flag("strict") {
+            Unjudged::Refused
+        } else {
+            Unjudged::PassedOn
+        },
+        passwords: if is("passwords", "clear") {
+            Passwords::Clear
+        } else if is("passwords", "sha256") {
+            Passwords::Sha256
+        } else {
+            Passwords::Md5
+        },
+        copy_authorization: if arguments.get_flag("role-only") {
+            CopyAuthorization::RolesAlone
+        } else {
+            CopyAuthorization::RolesAndKeys
+        },
+        super_bytes: bytes("max-super-bytes", default.super_bytes),
+        row_bytes: bytes("max-row-bytes", default.row_bytes),
+    }
 }
 
 const AFTER_FAULT_HELP: &str = "\
@@ -278,6 +356,7 @@ fn run(arguments: &ArgMatches) -> Outcome {
             None => Database::Private(port("postgres-port")),
         },
         program: std::env::current_exe()?,
+        cluster: chosen_cluster(arguments),
     };
     let init_sql = arguments
         .get_many::<PathBuf>("init-sql")

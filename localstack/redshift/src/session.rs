@@ -16,6 +16,7 @@ use crate::armed::Armed;
 use crate::backend::Backend;
 use crate::behind::Behind;
 use crate::client::Client;
+use crate::cluster::Cluster;
 use crate::conversation;
 use crate::objects::ObjectsConfig;
 use crate::startup;
@@ -39,6 +40,8 @@ pub struct Judge {
     pub copy_log: Option<PathBuf>,
     /// The faults that statements meet.
     pub armed: Arc<Armed>,
+    /// Which Redshift this is.
+    pub cluster: Cluster,
 }
 
 /// Accepts and serves connections until dropped. What befalls a session ends that session alone.

@@ -18,6 +18,7 @@ use crate::SQL;
 use crate::armed::Armed;
 use crate::behind::Behind;
 use crate::certificate::{self, CertificateError};
+use crate::cluster::Cluster;
 use crate::control;
 use crate::environment::{self, Addresses, Private, Variable};
 use crate::external::{self, External, ExternalError};
@@ -173,6 +174,8 @@ pub struct Options {
     pub postgres: Database,
     /// This crate's binary, which is started again as the keeper
     pub program: PathBuf,
+    /// Which Redshift is stood in for
+    pub cluster: Cluster,
 }
 
 /// A running stack. Dropping it takes it down.
@@ -303,6 +306,7 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
             objects,
             copy_log: Some(PathBuf::from(&addresses.copy_log)),
             armed: Arc::clone(&armed),
+            cluster: options.cluster,
         },
     )?;
     Ok(Stack {

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use local_redshift::armed::Armed;
+use local_redshift::cluster::Cluster;
 use local_redshift::environment::Addresses;
 use local_redshift::s3::S3;
 use local_redshift::stack::{self, Database, Options, Port};
@@ -40,6 +41,7 @@ fn start() -> Running {
         health_port: Port::Free,
         postgres: Database::Private(Port::Free),
         program: PathBuf::from(env!("CARGO_BIN_EXE_local-redshift")),
+        cluster: Cluster::default(),
     })
     .unwrap();
     Running { stack }
