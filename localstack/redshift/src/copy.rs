@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::errors::printable;
 use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Kind, Statement, edited};
 
@@ -147,6 +148,7 @@ impl<'a> Reader<'a> {
         let near = |at: usize| syntax_error(statement.token(at));
         let after = statement.after_name(1).ok_or_else(|| near(1))?;
         let table: Vec<String> = (1..after).step_by(2).map(|at| statement.name(at)).collect();
+        table.iter().try_for_each(|name| fits_the_host(name))?;
         let mut at = after;
         let mut columns = None;
         if let Some(end) = statement.after_group(after) {
@@ -200,10 +202,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `[AS] 'text'`, remembering where the text stands.
-    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
+    fn text_after_as(&mut self) -> Result<(String, Range<usize>), Refusal> {
         if self.word("AS") {
             self.at += 1;
         }
+        self.text()
+    }
+
+    /// Takes `'text'`, remembering where it stands.
+    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
         let Some(text) = self.statement.literal(self.at) else {
             return self.near();
         };
@@ -287,8 +294,12 @@ impl<'a> Reader<'a> {
     fn credentials(&mut self) -> Result<(), Refusal> {
         self.once("CREDENTIALS")?;
         self.methods += 1;
-        let (text, span) = self.text()?;
-        if let Some(role) = text.strip_prefix("aws_iam_role=") {
+        let (text, span) = self.text_after_as()?;
+        // SESSION is a word of IAM_ROLE alone.
+        if let Some(role) = text
+            .strip_prefix("aws_iam_role=")
+            .filter(|role| *role != "SESSION")
+        {
             self.copy.authorization = Authorization::Role(checked_role(role.to_owned())?);
             return Ok(());
         }
@@ -296,6 +307,9 @@ impl<'a> Reader<'a> {
         let (mut id, mut secret, mut token) = (None, None, None);
         for part in text.split(';') {
             match part.split_once('=') {
+                Some((_, value)) if value.is_empty() || value.contains(char::is_whitespace) => {
+                    return Err(invalid_credentials());
+                }
                 Some(("aws_access_key_id", value)) => id = Some(value.to_owned()),
                 Some(("aws_secret_access_key", value)) => secret = Some(value.to_owned()),
                 Some(("token", value)) => token = Some(value.to_owned()),
@@ -324,7 +338,7 @@ impl<'a> Reader<'a> {
         self.once("ACCEPTINVCHARS")?;
         let given = self.word("AS") || self.statement.kind(self.at) == Some(Kind::Text);
         let (letter, _) = if given {
-            self.text()?
+            self.text_after_as()?
         } else {
             ("?".to_owned(), 0..0)
         };
@@ -477,13 +491,29 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
             return Err(syntax_error(statement.token(at)));
         }
         if is_name {
-            columns.push(statement.name(at));
+            let name = statement.name(at);
+            fits_the_host(&name)?;
+            columns.push(name);
         }
     }
     if within.len().is_multiple_of(2) {
         return Err(syntax_error(")"));
     }
     Ok(columns)
+}
+
+/// PostgreSQL cuts names at 63 bytes, so that two of Redshift's could become one.
+fn fits_the_host(name: &str) -> Result<(), Refusal> {
+    if name.len() <= 63 {
+        return Ok(());
+    }
+    let name = printable(name);
+    Err(refused(
+        "0A000",
+        &format!(
+            "the name \"{name}\" is longer than 63 bytes, the limit of the PostgreSQL behind this local Redshift"
+        ),
+    ))
 }
 
 /// A role's ARN, or several with commas and no blanks between them. Redshift: Role chaining.
@@ -496,7 +526,7 @@ fn checked_role(role: String) -> Result<String, Refusal> {
                 && account.bytes().all(|digit| digit.is_ascii_digit())
                 && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace)))
     };
-    if role == "default" || role == "SESSION" || role.split(',').all(is_arn) {
+    if role == "SESSION" || role.split(',').all(is_arn) {
         Ok(role)
     } else {
         Err(refused(
@@ -571,7 +601,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_masked() {
-        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY AS 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
+        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
         let copy = read(source).unwrap();
         let keys = Authorization::Keys {
             id: "AK".into(),
@@ -581,7 +611,7 @@ mod tests {
         assert_eq!(copy.authorization, keys);
         assert_eq!(
             copy.masked,
-            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY AS '***' SESSION_TOKEN '***' PARQUET"
+            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY '***' SESSION_TOKEN '***' PARQUET"
         );
         assert!(!format!("{copy:?}").contains("ret'"));
         let source = "COPY t FROM 's3://b/p' CREDENTIALS 'aws_access_key_id=AK;aws_secret_access_key=secret' PARQUET";
@@ -604,6 +634,20 @@ mod tests {
             without_secrets(&statements(bad, &tokens)[0]),
             "COPY t FROM SECRET_ACCESS_KEY AS '***' CREDENTIALS '***' nonsense 'z'"
         );
+    }
+
+    #[test]
+    fn names_that_postgresql_would_cut() {
+        let (fits, long) = ("x".repeat(63), "x".repeat(64));
+        let copy = |table: &str, column: &str| {
+            read(&format!(
+                "copy {table} ({column}) from 's3://b/k' iam_role default parquet"
+            ))
+        };
+        assert!(copy(&fits, &fits).is_ok());
+        for refusal in [copy(&long, &fits), copy(&fits, &long)] {
+            assert_eq!(refusal.unwrap_err().code, "0A000");
+        }
     }
 
     #[test]
@@ -632,6 +676,11 @@ mod tests {
             ("PARQUET IAM_ROLE 'arn:aws:iam::123456789012:role/x, arn:aws:iam::123456789012:role/y'".into(), "42601", "Invalid credentials"),
             ("PARQUET IAM_ROLE $1".into(), "42601", "near \"$1\""),
             (format!("{role} PARQUET ACCEPTINVCHARS 'ab'"), "22023", "one ASCII character"),
+            ("PARQUET IAM_ROLE 'default'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_iam_role=SESSION'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a; aws_secret_access_key=b'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_secret_access_key='".into(), "42601", "Invalid credentials"),
+            ("PARQUET ACCESS_KEY_ID AS 'a' SECRET_ACCESS_KEY 'b'".into(), "42601", "near \"AS\""),
         ];
         for (clauses, code, message) in cases {
             let refusal = read(&format!("COPY t FROM 's3://b/k' {clauses}")).unwrap_err();
@@ -646,6 +695,7 @@ mod tests {
             "copy t from stdin",
             "copy t (a,) from 's3://b/k'",
             "copy t () from 's3://b/k'",
+            "copy $1 from 's3://b/k'",
             "copy t from $1",
             "copy (select 1 from t) to 's3://b/k'",
         ] {

@@ -41,6 +41,7 @@ pub mod init_sql;
 pub mod keeper;
 pub mod load;
 mod multipart;
+pub mod nested;
 pub mod objects;
 mod operations;
 pub mod parquet_rows;
@@ -56,9 +57,11 @@ pub mod stack;
 pub mod startup;
 pub mod statement_faults;
 pub mod storage;
+pub mod super_values;
 pub mod token;
 mod transfer;
 pub mod tuple;
+pub mod utf8;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
