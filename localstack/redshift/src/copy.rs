@@ -100,6 +100,12 @@ const NOT_WITH_PARQUET: &[&str] = &[
     "ZSTD",
 ];
 
+/// Words that those parameters take.
+const WORDS_OF_OTHERS: &[&str] = &[
+    "AUTO", "FALSE", "ISO88591", "OFF", "ON", "PRESET", "TRUE", "UTF16", "UTF16BE", "UTF16LE",
+    "UTF8",
+];
+
 /// What stands for a secret.
 const MASK: &str = "'***'";
 
@@ -390,9 +396,7 @@ impl<'a> Reader<'a> {
         let has_argument = matches!(
             self.statement.kind(self.at),
             Some(Kind::Text | Kind::Number)
-        ) || self
-            .statement
-            .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE", "PRESET"]);
+        ) || self.statement.is_one_of(self.at, WORDS_OF_OTHERS);
         if has_argument {
             self.at += 1;
         }

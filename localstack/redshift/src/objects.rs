@@ -339,7 +339,12 @@ fn service_fault<E: ProvideErrorMetadata>(error: &SdkError<E>, url: &str) -> Loa
         }
         (Some(403), code) => format!(
             "S3ServiceException:Access Denied,Status 403,Error {}",
-            code.unwrap_or("AccessDenied")
+            match code {
+                // The built-in S3's word for keys that it does not know.
+                Some("NotSignedUp") => "InvalidAccessKeyId",
+                Some(code) => code,
+                None => "AccessDenied",
+            }
         ),
         (Some(status), code) => format!(
             "S3ServiceException:{},Status {status},Error {}",
