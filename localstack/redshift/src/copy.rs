@@ -31,6 +31,8 @@ pub struct Copy {
     pub accept_invalid: Option<u8>,
     /// EXPLICIT_IDS.
     pub explicit_ids: bool,
+    /// STATUPDATE ON, which is the owner's.
+    pub update_statistics: bool,
     /// The statement with its secrets masked.
     pub masked: String,
 }
@@ -184,6 +186,7 @@ impl<'a> Reader<'a> {
                 fill_record: false,
                 accept_invalid: None,
                 explicit_ids: false,
+                update_statistics: false,
                 masked: String::new(),
             },
             methods: 0,
@@ -267,12 +270,11 @@ impl<'a> Reader<'a> {
             "ACCEPTINVCHARS" => self.accept_invalid(),
             "STATUPDATE" => {
                 self.once("STATUPDATE")?;
-                if self
-                    .statement
-                    .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE"])
-                {
+                let off = self.statement.is_one_of(self.at, &["OFF", "FALSE"]);
+                if off || self.statement.is_one_of(self.at, &["ON", "TRUE"]) {
                     self.at += 1;
                 }
+                self.copy.update_statistics = !off;
                 Ok(())
             }
             "FORMAT" | "AS" => self.format(),
@@ -316,9 +318,11 @@ impl<'a> Reader<'a> {
                 Some((_, value)) if value.is_empty() || value.contains(char::is_whitespace) => {
                     return Err(invalid_credentials());
                 }
-                Some(("aws_access_key_id", value)) => id = Some(value.to_owned()),
-                Some(("aws_secret_access_key", value)) => secret = Some(value.to_owned()),
-                Some(("token", value)) => token = Some(value.to_owned()),
+                Some(("aws_access_key_id", value)) if id.is_none() => id = Some(value.to_owned()),
+                Some(("aws_secret_access_key", value)) if secret.is_none() => {
+                    secret = Some(value.to_owned());
+                }
+                Some(("token", value)) if token.is_none() => token = Some(value.to_owned()),
                 Some(("master_symmetric_key", _)) => {
                     return Err(not_supported("MASTER_SYMMETRIC_KEY"));
                 }
@@ -586,7 +590,7 @@ mod tests {
                 copy.authorization,
                 Authorization::Role("arn:aws:iam::123456789012:role/copy".into())
             );
-            assert!(copy.manifest);
+            assert!(copy.manifest && !copy.update_statistics);
             assert_eq!(copy.columns, None);
         }
     }
@@ -597,6 +601,7 @@ mod tests {
         assert_eq!(copy.columns.unwrap(), ["a", "b"]);
         assert!(copy.serialize_to_json && copy.fill_record && copy.explicit_ids && !copy.manifest);
         assert_eq!(copy.accept_invalid, Some(b'^'));
+        assert!(copy.update_statistics);
         let copy = read("copy t from 's3://b/p' acceptinvchars iam_role default parquet").unwrap();
         assert_eq!(copy.accept_invalid, Some(b'?'));
         let two = "arn:aws:iam::123456789012:role/a,arn:aws:iam::123456789012:role/b";
@@ -683,6 +688,7 @@ mod tests {
             ("PARQUET IAM_ROLE 'default'".into(), "42601", "Invalid credentials"),
             ("PARQUET CREDENTIALS 'aws_iam_role=SESSION'".into(), "42601", "Invalid credentials"),
             ("PARQUET CREDENTIALS 'aws_access_key_id=a; aws_secret_access_key=b'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_access_key_id=b;aws_secret_access_key=c'".into(), "42601", "Invalid credentials"),
             ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_secret_access_key='".into(), "42601", "Invalid credentials"),
             ("PARQUET ACCESS_KEY_ID AS 'a' SECRET_ACCESS_KEY 'b'".into(), "42601", "near \"AS\""),
         ];

@@ -52,6 +52,7 @@ struct Table {
     user: i64,
     transaction: i64,
     may_insert: bool,
+    is_owned: bool,
     attributes: Vec<Attribute>,
 }
 
@@ -174,7 +175,8 @@ async fn look_up(backend: &mut Backend, copy: &Copy) -> io::Result<Result<Table,
         "SELECT c.oid, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user), \
          coalesce(pg_catalog.txid_current_if_assigned(), 0), \
          pg_catalog.has_table_privilege(c.oid, 'INSERT'), a.attname, t.typname, a.atttypmod, a.attnotnull, \
-         a.attidentity <> '', upper(pg_catalog.format_type(a.atttypid, a.atttypmod)), a.atthasdef \
+         a.attidentity <> '', upper(pg_catalog.format_type(a.atttypid, a.atttypmod)), a.atthasdef, \
+         pg_catalog.pg_has_role(c.relowner, 'USAGE') \
          FROM pg_catalog.pg_class AS c, pg_catalog.pg_attribute AS a, pg_catalog.pg_type AS t \
          WHERE c.oid = {table}::pg_catalog.regclass AND a.attrelid = c.oid AND t.oid = a.atttypid \
          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
@@ -203,11 +205,8 @@ async fn look_up(backend: &mut Backend, copy: &Copy) -> io::Result<Result<Table,
         oid: number(&rows, 0),
         user: number(&rows, 1),
         transaction: number(&rows, 2),
-        may_insert: rows
-            .first()
-            .and_then(|row| row.get(3).cloned().flatten())
-            .as_deref()
-            == Some("t"),
+        may_insert: is_true(&rows, 3),
+        is_owned: is_true(&rows, 11),
         attributes,
     }))
 }
@@ -218,10 +217,20 @@ fn number(rows: &[Vec<Option<String>>], column: usize) -> i64 {
         .unwrap_or(0)
 }
 
+fn is_true(rows: &[Vec<Option<String>>], column: usize) -> bool {
+    let value = rows.first().and_then(|row| row.get(column)?.as_deref());
+    value == Some("t")
+}
+
 /// The columns that the files' columns go into, in their order. Redshift: column lists; EXPLICIT_IDS.
 fn chosen(judge: &Judge, copy: &Copy, table: &Table) -> Result<Vec<Target>, Option<LoadFault>> {
     if !table.may_insert {
         return Err(None);
+    }
+    if copy.update_statistics && !table.is_owned {
+        let table = copy.table.last().map_or("", String::as_str);
+        let message = format!("must be owner of relation {table}");
+        return Err(Some(LoadFault::plain("42501", message)));
     }
     let has_role = matches!(copy.authorization, Authorization::Role(_));
     if judge.cluster.copy_authorization == CopyAuthorization::RolesAlone && !has_role {

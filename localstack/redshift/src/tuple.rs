@@ -166,7 +166,9 @@ pub(crate) fn unscaled(value: Value<'_>, precision: u8) -> Result<i128, Misfit> 
         Value::Bytes(bytes) => two_s_complement(bytes)?,
         _ => return Err(Misfit::Kind),
     };
-    if unscaled.unsigned_abs() >= 10u128.pow(u32::from(precision)) {
+    // Redshift: Numeric types: up to 19 digits are kept in 64 bits, so not every number of 19 digits is one.
+    let is_wide = precision == 19 && i64::try_from(unscaled).is_err();
+    if is_wide || unscaled.unsigned_abs() >= 10u128.pow(u32::from(precision)) {
         return Err(Misfit::Range("DECIMAL"));
     }
     Ok(unscaled)
@@ -384,6 +386,11 @@ mod tests {
             encoded(Reading::Decimal(2, 0), Value::Int32(100)),
             Err(Misfit::Range("DECIMAL"))
         );
+        let large = 9_999_999_999_999_999_999i128.to_be_bytes();
+        for (precision, fits) in [(19, false), (20, true)] {
+            let put = encoded(Reading::Decimal(precision, 0), Value::Bytes(&large));
+            assert_eq!(put.is_ok(), fits, "{precision}");
+        }
         assert_eq!(
             encoded(Reading::Decimal(38, 0), Value::Bytes(&[0; 17])),
             Err(Misfit::Kind)
