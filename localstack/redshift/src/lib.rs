@@ -17,6 +17,7 @@
 )]
 
 pub mod armed;
+pub mod authorization;
 pub mod backend;
 mod base64;
 pub mod behind;
@@ -58,6 +59,7 @@ pub mod startup;
 pub mod statement_faults;
 pub mod storage;
 pub mod super_values;
+pub mod target_table;
 pub mod token;
 mod transfer;
 pub mod tuple;

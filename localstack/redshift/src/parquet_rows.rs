@@ -47,7 +47,7 @@ enum Field {
     /// The file has none: NULL.
     Missing,
     /// A column without children.
-    Flat(Reading, Column),
+    Flat(Reading, Box<Column>),
     /// A column with children, its leaves.
     Nested(Arc<Shape>, Vec<Column>),
 }
@@ -232,7 +232,10 @@ impl ParquetFile {
                 let leaves = leaves.collect::<Result<_, ParquetError>>()?;
                 Ok(Field::Nested(Arc::clone(shape), leaves))
             }
-            reading => Ok(Field::Flat(reading.clone(), column(binding.leaves.start)?)),
+            reading => {
+                let column = column(binding.leaves.start)?;
+                Ok(Field::Flat(reading.clone(), Box::new(column)))
+            }
         };
         self.bindings.iter().map(field).collect()
     }
