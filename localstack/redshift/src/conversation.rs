@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::accounts::Accounts;
 use crate::backend::{Backend, REFUSED};
 use crate::client::Client;
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
 use crate::load::{self, Who};
+use crate::login::{self, User};
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::session::Judge;
+use crate::shown;
 use crate::startup::{self, Startup};
 use crate::statement_faults::Failure;
 use crate::token::{self, Statement};
@@ -36,11 +39,17 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         return Ok(());
     }
     let mut backend = Backend::connect(&judge.behind).await?;
+    let user = User::named(&startup.user, &judge.accounts);
+    startup.log_in_as(&user.behind);
     startup.parameters.extend(judge.cluster.settings());
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;
-    let Some(process) = startup::authenticate(client, &mut backend, &startup).await? else {
+    let ways = judge.cluster.passwords;
+    if !login::log_in(client, &mut backend, &user, &judge.accounts, ways).await? {
+        return Ok(());
+    }
+    let Some(process) = startup::introduce(client, &mut backend, &startup).await? else {
         return Ok(());
     };
     let who = Who {
@@ -56,6 +65,7 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         skipping: false,
         statements: HashMap::new(),
         portals: HashMap::new(),
+        shown: shown::Shown::default(),
     };
     session.serve().await
 }
@@ -78,6 +88,8 @@ struct Session<'a> {
     skipping: bool,
     statements: HashMap<Bytes, Ours>,
     portals: HashMap<Bytes, Ours>,
+    /// Which values the client sees otherwise than they came.
+    shown: shown::Shown,
 }
 
 /// What became of a statement.
@@ -110,6 +122,7 @@ impl Session<'_> {
             let Some(frame) = self.client.admit(frame).await? else {
                 return Ok(());
             };
+            self.shown.sent(&frame);
             match frame.tag {
                 b'X' => return Ok(()),
                 b'Q' => self.simple(&frame.body).await?,
@@ -165,9 +178,16 @@ impl Session<'_> {
             match frame.tag {
                 b'Z' => return self.ready(&frame.body).await,
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                tag => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
         }
+    }
+
+    /// An answer of PostgreSQL's, as the client is to see it.
+    async fn show(&mut self, frame: &Frame) -> io::Result<()> {
+        let shown = self.shown.received(frame);
+        let body = shown.as_ref().unwrap_or(&frame.body);
+        self.client.put(frame.tag, body).await
     }
 
     /// Passes nothing on but ReadyForQuery: the client has been told already.
@@ -218,6 +238,7 @@ impl Session<'_> {
         let mut when = self.when();
         let mut verdicts = Vec::with_capacity(statements.len());
         for statement in &statements {
+            self.judge.accounts.learn(statement);
             let verdict = rules::judge(statement, when);
             if let Verdict::Refused(refusal) = &verdict {
                 return self.simple_refused(refusal).await;
@@ -326,7 +347,7 @@ impl Session<'_> {
                 b'N' | b'S' if shown == Shown::Everything => self.aside(frame).await?,
                 tag => {
                     if shown == Shown::Everything {
-                        self.client.put(tag, &frame.body).await?;
+                        self.show(&frame).await?;
                     }
                     if matches!(tag, b'C' | b'I') {
                         return Ok(Done::Well);
@@ -400,7 +421,7 @@ impl Session<'_> {
             let tag = frame.tag;
             match tag {
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                _ => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
             if tag == b'E' {
                 self.skipping = true;
@@ -424,7 +445,7 @@ impl Session<'_> {
         let text = wire::take_text(&mut rest).unwrap_or_default();
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
-            Ok(source) => judged(source, self.when()),
+            Ok(source) => judged(source, self.when(), &self.judge.accounts),
             Err(_) => (Some(Verdict::Refused(not_utf8())), None),
         };
         let query = match verdict {
@@ -498,7 +519,7 @@ impl Session<'_> {
 
 /// The verdict on the text of a Parse; None where PostgreSQL shall see it as it is. A COPY is read at
 /// once, so that its errors come here, as those of any other statement.
-fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
+fn judged(source: &str, when: When, accounts: &Accounts) -> (Option<Verdict>, Option<Copy>) {
     let Ok(tokens) = token::tokens(source) else {
         return (None, None);
     };
@@ -506,6 +527,7 @@ fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
     let [statement] = statements.as_slice() else {
         return (None, None);
     };
+    accounts.learn(statement);
     match rules::judge(statement, when) {
         Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
             Ok(copy) => (

@@ -16,6 +16,7 @@
     allow(clippy::unwrap_used, reason = "a test that panics has failed")
 )]
 
+pub mod accounts;
 pub mod armed;
 pub mod backend;
 mod base64;
@@ -40,6 +41,7 @@ pub mod history;
 pub mod init_sql;
 pub mod keeper;
 pub mod load;
+pub mod login;
 mod multipart;
 pub mod objects;
 mod operations;
@@ -52,6 +54,7 @@ pub mod s3_proxy;
 mod secret;
 pub mod session;
 pub mod shelf;
+pub mod shown;
 pub mod stack;
 pub mod startup;
 pub mod statement_faults;
