@@ -40,31 +40,31 @@ const SETTINGS: &[&str] = &[
     "timezone",
 ];
 
-/// Settings that PostgreSQL does not know; they are kept under `redshift.`, as SET keeps them.
-/// Redshift: Configuration reference.
-const OWN_SETTINGS: &[&str] = &[
-    "analyze_threshold_percent",
-    "cast_super_null_on_error",
-    "default_geometry_encoding",
-    "describe_field_name_in_uppercase",
-    "downcase_delimited_identifier",
-    "enable_case_sensitive_identifier",
-    "enable_case_sensitive_super_attribute",
-    "enable_numeric_rounding",
-    "enable_result_cache_for_session",
-    "enable_vacuum_boost",
-    "error_on_nondeterministic_update",
-    "json_serialization_enable",
-    "json_serialization_parse_nested_strings",
-    "max_concurrency_scaling_clusters",
-    "max_cursor_result_set_size",
-    "mv_enable_aqmv_for_session",
-    "navigate_super_null_on_error",
-    "parse_super_null_on_error",
-    "query_group",
-    "spectrum_query_maxerror",
-    "stored_proc_log_min_messages",
-    "wlm_query_slot_count",
+/// Settings that PostgreSQL does not know, and what they are at first; they are kept under `redshift.`, as SET keeps
+/// them. Redshift: Configuration reference.
+const OWN_SETTINGS: &[(&str, &str)] = &[
+    ("analyze_threshold_percent", "10"),
+    ("cast_super_null_on_error", "on"),
+    ("default_geometry_encoding", "1"),
+    ("describe_field_name_in_uppercase", "off"),
+    ("downcase_delimited_identifier", "on"),
+    ("enable_case_sensitive_identifier", "off"),
+    ("enable_case_sensitive_super_attribute", "off"),
+    ("enable_numeric_rounding", "on"),
+    ("enable_result_cache_for_session", "on"),
+    ("enable_vacuum_boost", "off"),
+    ("error_on_nondeterministic_update", "off"),
+    ("json_serialization_enable", "off"),
+    ("json_serialization_parse_nested_strings", "off"),
+    ("max_concurrency_scaling_clusters", "1"),
+    ("max_cursor_result_set_size", "default"),
+    ("mv_enable_aqmv_for_session", "on"),
+    ("navigate_super_null_on_error", "on"),
+    ("parse_super_null_on_error", "off"),
+    ("query_group", "default"),
+    ("spectrum_query_maxerror", "-1"),
+    ("stored_proc_log_min_messages", "LOG"),
+    ("wlm_query_slot_count", "1"),
 ];
 
 /// What PostgreSQL reports and Redshift, which is older, does not.
@@ -172,6 +172,12 @@ pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Star
             told.push(setting(name, value)?);
         }
     }
+    for (name, at_first) in OWN_SETTINGS {
+        let name = format!("redshift.{name}");
+        if value(&told, &name).is_none() {
+            told.push((name, (*at_first).to_owned()));
+        }
+    }
     Ok(Startup {
         encoding: value(&told, "client_encoding").map(str::to_owned),
         parameters: told,
@@ -184,7 +190,6 @@ pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Star
 /// A setting as PostgreSQL is told it. Redshift: drivers' reports of settings that end their connections.
 fn setting(name: &str, value: &str) -> Result<(String, String), Fields> {
     let folded = name.to_ascii_lowercase();
-    let known = |settings: &[&str]| settings.contains(&folded.as_str());
     if folded == "extra_float_digits"
         && !value
             .trim()
@@ -203,10 +208,10 @@ fn setting(name: &str, value: &str) -> Result<(String, String), Fields> {
         let message = "enable_case_sensitive_identifier is not part of this local Redshift";
         return Err(Fields::error("FATAL", "0A000", message));
     }
-    if known(SETTINGS) {
+    if SETTINGS.contains(&folded.as_str()) {
         return Ok((folded, value.to_owned()));
     }
-    if known(OWN_SETTINGS) {
+    if OWN_SETTINGS.iter().any(|(own, _)| *own == folded) {
         return Ok((format!("redshift.{folded}"), value.to_owned()));
     }
     let message = format!(
@@ -375,7 +380,14 @@ mod tests {
         let startup =
             startup.map_err(|fields| format!("{} {}", fields.get(b'C'), fields.get(b'M')))?;
         assert_eq!(startup.parameters[..2], parameters(&all[..2]));
-        Ok(startup.parameters[2..].to_vec())
+        let at_first = |(name, value): &(String, String)| {
+            OWN_SETTINGS.iter().any(|(own, at_first)| {
+                name.strip_prefix("redshift.") == Some(own) && value == at_first
+            })
+        };
+        let mut told = startup.parameters[2..].to_vec();
+        told.retain(|parameter| !at_first(parameter));
+        Ok(told)
     }
 
     #[test]
@@ -410,8 +422,8 @@ mod tests {
             ),
             (&[("options", "")], &[]),
             (
-                &[("enable_case_sensitive_identifier", "off")],
-                &[("redshift.enable_case_sensitive_identifier", "off")],
+                &[("enable_case_sensitive_identifier", "false")],
+                &[("redshift.enable_case_sensitive_identifier", "false")],
             ),
         ];
         for (asked, expected) in cases {
