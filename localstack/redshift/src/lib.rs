@@ -62,10 +62,11 @@ pub mod tuple;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 6] = [
+pub const SQL: [(&str, &str); 7] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
+    ("json.sql", include_str!("../sql/json.sql")),
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),
