@@ -11,19 +11,103 @@ use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Kind, Statement};
 
 /// Words after which `name (` is no call.
-const NO_CALL_AFTER: [&str; 18] = [
-    "INTO", "TABLE", "REFERENCES", "VIEW", "EXISTS", "AS", "WITH", "RECURSIVE", "FUNCTION", "PROCEDURE", "INDEX",
-    "KEY", "COPY", "ANALYZE", "VACUUM", "UPDATE", "AGGREGATE", "CONSTRAINT",
+const NO_CALL_AFTER: &[&str] = &[
+    "INTO",
+    "TABLE",
+    "REFERENCES",
+    "VIEW",
+    "EXISTS",
+    "AS",
+    "WITH",
+    "RECURSIVE",
+    "FUNCTION",
+    "PROCEDURE",
+    "INDEX",
+    "KEY",
+    "COPY",
+    "ANALYZE",
+    "VACUUM",
+    "UPDATE",
+    "AGGREGATE",
+    "CONSTRAINT",
 ];
 
 /// Words that stand before parentheses and are no functions.
-const NO_FUNCTIONS: [&str; 74] = [
-    "ALL", "AND", "ANY", "AS", "BETWEEN", "BIGINT", "BINARY", "BIT", "BOOLEAN", "BOTH", "BPCHAR", "BY", "CASE", "CHAR",
-    "CHARACTER", "COLUMNS", "CROSS", "CUBE", "DEC", "DECIMAL", "DEFAULT", "DISTINCT", "DISTKEY", "ELSE", "EXCEPT",
-    "EXISTS", "FILTER", "FLOAT", "FOR", "FROM", "GROUP", "HAVING", "IDENTITY", "ILIKE", "IN", "INSERT", "INTEGER",
-    "INTERSECT", "INTERVAL", "INTO", "IS", "ISNULL", "JOIN", "KEY", "LATERAL", "LIKE", "LIMIT", "MINUS", "NCHAR", "NOT",
-    "NUMERIC", "NVARCHAR", "ON", "OR", "OVER", "PARTITION", "ROLLUP", "ROW", "SELECT", "SETS", "SIMILAR", "SOME",
-    "SORTKEY", "THEN", "TIME", "TIMESTAMP", "TO", "UNION", "UNIQUE", "USING", "VALUES", "VARCHAR", "WHEN", "WHERE",
+const NO_FUNCTIONS: &[&str] = &[
+    "ALL",
+    "AND",
+    "ANY",
+    "AS",
+    "BETWEEN",
+    "BIGINT",
+    "BINARY",
+    "BIT",
+    "BOOLEAN",
+    "BOTH",
+    "BPCHAR",
+    "BY",
+    "CASE",
+    "CHAR",
+    "CHARACTER",
+    "COLUMNS",
+    "CROSS",
+    "CUBE",
+    "DEC",
+    "DECIMAL",
+    "DEFAULT",
+    "DISTINCT",
+    "DISTKEY",
+    "ELSE",
+    "EXCEPT",
+    "EXISTS",
+    "FILTER",
+    "FLOAT",
+    "FOR",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IDENTITY",
+    "ILIKE",
+    "IN",
+    "INSERT",
+    "INTEGER",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "ISNULL",
+    "JOIN",
+    "KEY",
+    "LATERAL",
+    "LIKE",
+    "LIMIT",
+    "MINUS",
+    "NCHAR",
+    "NOT",
+    "NUMERIC",
+    "NVARCHAR",
+    "ON",
+    "OR",
+    "OVER",
+    "PARTITION",
+    "ROLLUP",
+    "ROW",
+    "SELECT",
+    "SETS",
+    "SIMILAR",
+    "SOME",
+    "SORTKEY",
+    "THEN",
+    "TIME",
+    "TIMESTAMP",
+    "TO",
+    "UNION",
+    "UNIQUE",
+    "USING",
+    "VALUES",
+    "VARCHAR",
+    "WHEN",
+    "WHERE",
 ];
 
 /// A call: the tokens of its name, its parentheses, its arguments.
@@ -81,8 +165,12 @@ fn words_of_call(statement: &Statement<'_>, at: usize) -> Option<Range<usize>> {
         }
         start = at - 2;
     }
-    let is_no_call = start > 0 && statement.is_one_of(start - 1, &NO_CALL_AFTER);
-    (!is_no_call).then_some(start..at + 1)
+    let is_no_call = start > 0 && statement.is_one_of(start - 1, NO_CALL_AFTER);
+    // `name (a, b) AS (…)` in WITH.
+    let is_list = statement
+        .after_group(at + 1)
+        .is_some_and(|end| statement.is_word(end, "AS") && statement.is_symbol(end + 1, "("));
+    (!is_no_call && !is_list).then_some(start..at + 1)
 }
 
 fn call(statement: &Statement<'_>, words: Range<usize>) -> Option<Call> {
@@ -126,7 +214,9 @@ fn one(statement: &Statement<'_>, call: &Call) -> Result<Vec<Edit>, Refusal> {
         "nvl2" => nvl2(statement, call),
         "decode" => decode(statement, call),
         "extract" => Ok(extract(statement, call)),
-        "dateadd" | "datediff" | "date_part" | "pgdate_part" | "date_trunc" => Ok(of_date_part(statement, call)),
+        "dateadd" | "datediff" | "date_part" | "pgdate_part" | "date_trunc" => {
+            Ok(of_date_part(statement, call))
+        }
         "listagg" => Ok(listagg(statement, call)),
         "median" => Ok(median(statement, call)),
         "convert" => Ok(convert(statement, call)),
@@ -191,7 +281,11 @@ fn led_to_ours(statement: &Statement<'_>, call: &Call, name: &str) -> Edit {
 fn of_super(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
     let mut edits = vec![led_to_ours(statement, call, &call.name)];
     for argument in &call.arguments {
-        edits.push(before(statement, argument.start, "local_redshift.to_super("));
+        edits.push(before(
+            statement,
+            argument.start,
+            "local_redshift.to_super(",
+        ));
         edits.push(before(statement, argument.end, ")"));
     }
     edits
@@ -221,7 +315,8 @@ fn decode(statement: &Statement<'_>, call: &Call) -> Result<Vec<Edit>, Refusal> 
         if searches && statement.is_word(argument.start, "NULL") {
             return Err(Refusal {
                 code: "0A000",
-                message: "DECODE with a search for NULL is not part of this local Redshift".to_owned(),
+                message: "DECODE with a search for NULL is not part of this local Redshift"
+                    .to_owned(),
             });
         }
         let with = match number {
@@ -247,7 +342,11 @@ fn of_date_part(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
         && part.len() == 1
         && statement.kind(part.start) == Some(Kind::Word)
     {
-        edits.push(instead(statement, part.start, &format!("'{}'", statement.name(part.start))));
+        edits.push(instead(
+            statement,
+            part.start,
+            &format!("'{}'", statement.name(part.start)),
+        ));
     }
     edits
 }
@@ -263,7 +362,11 @@ fn extract(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
         instead(statement, part + 1, ","),
     ];
     if statement.kind(part) == Some(Kind::Word) {
-        edits.push(instead(statement, part, &format!("'{}'", statement.name(part))));
+        edits.push(instead(
+            statement,
+            part,
+            &format!("'{}'", statement.name(part)),
+        ));
     }
     edits
 }
@@ -272,7 +375,10 @@ fn extract(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
 fn listagg(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
     let mut edits = vec![led_to_ours(statement, call, "listagg")];
     let after = call.close + 1;
-    if statement.is_word(after, "WITHIN") && statement.is_word(after + 1, "GROUP") && statement.is_symbol(after + 2, "(") {
+    if statement.is_word(after, "WITHIN")
+        && statement.is_word(after + 1, "GROUP")
+        && statement.is_symbol(after + 2, "(")
+    {
         for token in call.close..after + 3 {
             edits.push(instead(statement, token, ""));
         }
@@ -282,11 +388,14 @@ fn listagg(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
 
 /// `MEDIAN(a)` → `percentile_cont(0.5) WITHIN GROUP (ORDER BY a)`. Redshift: MEDIAN function.
 fn median(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
-    vec![renamed(
-        statement,
-        call,
-        "pg_catalog.percentile_cont(0.5) WITHIN GROUP",
-    ), instead(statement, call.open, "(ORDER BY ")]
+    vec![
+        renamed(
+            statement,
+            call,
+            "pg_catalog.percentile_cont(0.5) WITHIN GROUP",
+        ),
+        instead(statement, call.open, "(ORDER BY "),
+    ]
 }
 
 /// `CONVERT(type, value)` → `CAST(value AS type)`. Redshift: CONVERT function.
@@ -318,7 +427,8 @@ fn try_cast(statement: &Statement<'_>, call: &Call) -> Vec<Edit> {
     if at + 1 >= call.close {
         return Vec::new();
     }
-    let name = &statement.source[statement.tokens[at + 1].span.start..statement.tokens[call.close - 1].span.end];
+    let name = &statement.source
+        [statement.tokens[at + 1].span.start..statement.tokens[call.close - 1].span.end];
     vec![
         renamed(statement, call, "CAST"),
         before(statement, call.open + 1, "local_redshift.castable(("),
@@ -334,30 +444,82 @@ mod tests {
     fn edited(source: &str) -> Result<String, Refusal> {
         let tokens = token::tokens(source).unwrap();
         let statement = token::statements(source, &tokens)[0];
-        Ok(token::edited(source, statement.span(), rewritten(&statement)?))
+        Ok(token::edited(
+            source,
+            statement.span(),
+            rewritten(&statement)?,
+        ))
     }
 
     #[test]
     fn calls_are_put_into_postgresqls_words() {
         let cases = [
-            ("select nvl(a, 0), Nvl2(a, b, nvl(c, 1))", "select coalesce(a, 0), (CASE WHEN(a) IS NOT NULL THEN ( b) ELSE ( coalesce(c, 1)) END)"),
-            ("select decode(a, 1, 'x', 2, f(b, c), 'z')", "select (CASE(a) WHEN ( 1) THEN ( 'x') WHEN ( 2) THEN ( f(b, c)) ELSE ( 'z') END)"),
-            ("select decode(a, 1, 2)", "select (CASE(a) WHEN ( 1) THEN ( 2) END)"),
-            ("select dateadd(Month, 1, datediff(d, a, b))", "select local_redshift.\"date_add\"('month', 1, local_redshift.\"date_diff\"('d', a, b))"),
-            ("select date_part('w', a), date_trunc(b.c, a)", "select local_redshift.\"pgdate_part\"('w', a), local_redshift.\"date_trunc\"(b.c, a)"),
-            ("select extract(year from a)", "select local_redshift.\"date_part\"('year' , a)"),
-            ("select listagg(distinct a, ',') within group (order by b) from t", "select local_redshift.\"listagg\"(distinct a, ','   order by b) from t"),
+            (
+                "select nvl(a, 0), Nvl2(a, b, nvl(c, 1))",
+                "select coalesce(a, 0), (CASE WHEN(a) IS NOT NULL THEN ( b) ELSE ( coalesce(c, 1)) END)",
+            ),
+            (
+                "select decode(a, 1, 'x', 2, f(b, c), 'z')",
+                "select (CASE(a) WHEN ( 1) THEN ( 'x') WHEN ( 2) THEN ( f(b, c)) ELSE ( 'z') END)",
+            ),
+            (
+                "select decode(a, 1, 2)",
+                "select (CASE(a) WHEN ( 1) THEN ( 2) END)",
+            ),
+            (
+                "select dateadd(Month, 1, datediff(d, a, b))",
+                "select local_redshift.\"date_add\"('month', 1, local_redshift.\"date_diff\"('d', a, b))",
+            ),
+            (
+                "select date_part('w', a), date_trunc(b.c, a)",
+                "select local_redshift.\"pgdate_part\"('w', a), local_redshift.\"date_trunc\"(b.c, a)",
+            ),
+            (
+                "select extract(year from a)",
+                "select local_redshift.\"date_part\"('year' , a)",
+            ),
+            (
+                "select listagg(distinct a, ',') within group (order by b) from t",
+                "select local_redshift.\"listagg\"(distinct a, ','   order by b) from t",
+            ),
             ("select listagg(a)", "select local_redshift.\"listagg\"(a)"),
-            ("select median(a + 1)", "select pg_catalog.percentile_cont(0.5) WITHIN GROUP(ORDER BY a + 1)"),
-            ("select array(1, object('a', x), array())", "select local_redshift.\"array\"(local_redshift.to_super(1), local_redshift.to_super(local_redshift.\"object\"(local_redshift.to_super('a'), local_redshift.to_super(x))), local_redshift.to_super(local_redshift.\"array\"()))"),
+            (
+                "select median(a + 1)",
+                "select pg_catalog.percentile_cont(0.5) WITHIN GROUP(ORDER BY a + 1)",
+            ),
+            (
+                "select array(1, object('a', x), array())",
+                "select local_redshift.\"array\"(local_redshift.to_super(1), local_redshift.to_super(local_redshift.\"object\"(local_redshift.to_super('a'), local_redshift.to_super(x))), local_redshift.to_super(local_redshift.\"array\"()))",
+            ),
             ("select array(select 1)", "select array(select 1)"),
-            ("select convert(decimal(3, 1), a)", "select CAST( a AS decimal(3, 1))"),
-            ("select try_cast(f(a) as int)", "select CAST(local_redshift.castable((f(a) )::text, $type$int$type$) as int)"),
-            ("select pg_catalog.string_agg(a, ',')", "select local_redshift.\"string_agg\"(a, ',')"),
-            ("select \"STRING_AGG\"(a, ',')", "select local_redshift.\"string_agg\"(a, ',')"),
-            ("insert into decode (a, b) values (1, 2)", "insert into decode (a, b) values (1, 2)"),
-            ("select mine.string_agg(a) from t as nvl(a, b)", "select mine.string_agg(a) from t as nvl(a, b)"),
-            ("select sum(a) over (partition by b order by c)", "select sum(a) over (partition by b order by c)"),
+            (
+                "select convert(decimal(3, 1), a)",
+                "select CAST( a AS decimal(3, 1))",
+            ),
+            (
+                "select try_cast(f(a) as int)",
+                "select CAST(local_redshift.castable((f(a) )::text, $type$int$type$) as int)",
+            ),
+            (
+                "select pg_catalog.string_agg(a, ',')",
+                "select local_redshift.\"string_agg\"(a, ',')",
+            ),
+            (
+                "select \"STRING_AGG\"(a, ',')",
+                "select local_redshift.\"string_agg\"(a, ',')",
+            ),
+            (
+                "insert into decode (a, b) values (1, 2)",
+                "insert into decode (a, b) values (1, 2)",
+            ),
+            (
+                "select mine.string_agg(a) from t as nvl(a, b)",
+                "select mine.string_agg(a) from t as nvl(a, b)",
+            ),
+            (
+                "select sum(a) over (partition by b order by c)",
+                "select sum(a) over (partition by b order by c)",
+            ),
         ];
         for (source, expected) in cases {
             assert_eq!(edited(source).unwrap(), expected, "{source}");
@@ -367,10 +529,19 @@ mod tests {
     #[test]
     fn some_calls_are_refused() {
         for (source, message) in [
-            ("select sum(a order by b)", "syntax error at or near \"order\""),
-            ("select fnv_hash(a)", "function fnv_hash is not part of this local Redshift"),
+            (
+                "select sum(a order by b)",
+                "syntax error at or near \"order\"",
+            ),
+            (
+                "select fnv_hash(a)",
+                "function fnv_hash is not part of this local Redshift",
+            ),
             ("select nvl2(a, b)", "syntax error at or near \")\""),
-            ("select decode(a, null, 1)", "DECODE with a search for NULL is not part of this local Redshift"),
+            (
+                "select decode(a, null, 1)",
+                "DECODE with a search for NULL is not part of this local Redshift",
+            ),
         ] {
             assert_eq!(edited(source).unwrap_err().message, message, "{source}");
         }
@@ -380,6 +551,9 @@ mod tests {
     fn calls_are_found() {
         let source = "select count(*), a.b(1), pg_catalog.c(2) from d(3) where e in (4) and cast(f as varchar(3)) = ''";
         let tokens = token::tokens(source).unwrap();
-        assert_eq!(called(&token::statements(source, &tokens)[0]), ["count", "c", "d", "cast"]);
+        assert_eq!(
+            called(&token::statements(source, &tokens)[0]),
+            ["count", "c", "d", "cast"]
+        );
     }
 }

@@ -20,6 +20,7 @@ use crate::cluster::Cluster;
 use crate::conversation;
 use crate::objects::ObjectsConfig;
 use crate::startup;
+use crate::unjudged;
 use crate::wire::{self, First};
 
 /// A client that has not begun by then is gone.
@@ -42,6 +43,8 @@ pub struct Judge {
     pub armed: Arc<Armed>,
     /// Which Redshift this is.
     pub cluster: Cluster,
+    /// Where it is told what no rule knows.
+    pub unjudged: unjudged::Log,
 }
 
 /// Accepts and serves connections until dropped. What befalls a session ends that session alone.
