@@ -53,11 +53,10 @@ pub const MISSING: &[Rule] = &[
     missing("SELECT * EXCLUDE", "Redshift: SELECT list", "… * EXCLUDE|EXCEPT ("),
     missing("an approximate percentile", "Redshift: APPROXIMATE PERCENTILE_DISC function", "… APPROXIMATE PERCENTILE_DISC"),
     missing("IGNORE NULLS", "Redshift: LAG, LEAD, FIRST_VALUE, LAST_VALUE", "… IGNORE|RESPECT NULLS"),
-    missing("MERGE into a table from a function", "Redshift: MERGE", "MERGE … USING _ ("),
     missing("iteration over a SUPER value", "Redshift: Querying semistructured data", "… FROM … AS _ AT _"),
     // ---- Types and settings
-    missing("GEOMETRY", "Redshift: Querying spatial data", "… ::|AS GEOMETRY|GEOGRAPHY"),
-    missing("HLLSKETCH", "Redshift: HyperLogLog sketches", "… ::|AS HLLSKETCH"),
+    missing("GEOMETRY", "Redshift: Querying spatial data", "… :: GEOMETRY|GEOGRAPHY"),
+    missing("HLLSKETCH", "Redshift: HyperLogLog sketches", "… :: HLLSKETCH"),
     missing("a column of GEOMETRY, GEOGRAPHY or HLLSKETCH", "Redshift: Querying spatial data; HyperLogLog sketches", "CREATE|ALTER … TABLE … (|,|ADD [COLUMN] _ GEOMETRY|GEOGRAPHY|HLLSKETCH"),
     missing("enable_case_sensitive_identifier", "Redshift: enable_case_sensitive_identifier", "SET [SESSION|LOCAL] ENABLE_CASE_SENSITIVE_IDENTIFIER _ TRUE|ON|1"),
     missing("downcase_delimited_identifier = off", "Redshift: downcase_delimited_identifier", "SET [SESSION|LOCAL] DOWNCASE_DELIMITED_IDENTIFIER _ FALSE|OFF|0"),

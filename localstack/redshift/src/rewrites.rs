@@ -299,6 +299,67 @@ pub fn approximate(statement: &Statement<'_>) -> Edits {
         .collect())
 }
 
+/// Words and symbols that follow a query in FROM which has no name.
+const AFTER_NAMELESS: &[&str] = &[
+    "WHERE",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "LIMIT",
+    "OFFSET",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "MINUS",
+    "JOIN",
+    "INNER",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "CROSS",
+    "NATURAL",
+    "ON",
+    "USING",
+    "WINDOW",
+];
+
+/// A query in FROM needs no name (CODE: the metadata queries of Redshift's own driver); PostgreSQL wants one until 16.
+///
+/// # Errors
+/// None; the signature is that of a rule.
+pub fn nameless_queries(statement: &Statement<'_>) -> Edits {
+    let mut edits = Vec::new();
+    // Of each open parenthesis, whether a query stands in it: `extract(day FROM (…))` is no FROM clause.
+    let mut queries = vec![true];
+    for at in 0..statement.tokens.len() {
+        if statement.is_symbol(at, "(") {
+            let in_clause = at > 0
+                && (statement.is_word(at - 1, "JOIN")
+                    || statement.is_word(at - 1, "FROM")
+                        && queries.last() == Some(&true)
+                        && !(at > 1 && statement.is_word(at - 2, "DISTINCT")));
+            let is_query = statement.is_one_of(at + 1, &["SELECT", "WITH"]);
+            queries.push(is_query);
+            let Some(end) = statement.after_group(at).filter(|_| in_clause && is_query) else {
+                continue;
+            };
+            let is_nameless = end == statement.tokens.len()
+                || matches!(statement.token(end), ")" | ",")
+                || statement.is_one_of(end, AFTER_NAMELESS);
+            if is_nameless {
+                let place = statement.tokens[end - 1].span.end;
+                edits.push(Edit {
+                    span: place..place,
+                    with: format!(" AS nameless_{at}"),
+                });
+            }
+        } else if statement.is_symbol(at, ")") {
+            queries.pop();
+        }
+    }
+    Ok(edits)
+}
+
 /// Redshift: Names and identifiers.
 ///
 /// # Errors

@@ -438,6 +438,14 @@ mod tests {
                 "select a into TEMP \"#t\" from u",
             ),
             ("select a from #t as x", "select a from \"#t\" as x"),
+            (
+                "select a from (select 1 a) where a in (select extract(day from (select b)) from (select 2))",
+                "select a from (select 1 a) AS nameless_3 where a in (select extract(day from (select b)) from (select 2) AS nameless_25)",
+            ),
+            (
+                "select a from (select 1) x join (select 2) on true",
+                "select a from (select 1) x join (select 2) AS nameless_9 on true",
+            ),
             ("select 1 minus select 2", "select 1 EXCEPT select 2"),
             (
                 "select approximate count(distinct a) from t",
