@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::accounts::Accounts;
 use crate::backend::{Backend, REFUSED};
 use crate::client::Client;
+use crate::cluster::Unjudged;
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
 use crate::load::{self, Who};
@@ -24,6 +24,7 @@ use crate::shown;
 use crate::startup::{self, Startup};
 use crate::statement_faults::Failure;
 use crate::token::{self, Statement};
+use crate::unjudged;
 use crate::wire::{self, Frame};
 
 /// What PostgreSQL is given for a COPY until it runs: it parses, binds and describes as one, and
@@ -238,8 +239,7 @@ impl Session<'_> {
         let mut when = self.when();
         let mut verdicts = Vec::with_capacity(statements.len());
         for statement in &statements {
-            self.judge.accounts.learn(statement);
-            let verdict = rules::judge(statement, when);
+            let verdict = judge(&self.judge, statement, when);
             if let Verdict::Refused(refusal) = &verdict {
                 return self.simple_refused(refusal).await;
             }
@@ -445,7 +445,7 @@ impl Session<'_> {
         let text = wire::take_text(&mut rest).unwrap_or_default();
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
-            Ok(source) => judged(source, self.when(), &self.judge.accounts),
+            Ok(source) => judged(&self.judge, source, self.when()),
             Err(_) => (Some(Verdict::Refused(not_utf8())), None),
         };
         let query = match verdict {
@@ -517,9 +517,25 @@ impl Session<'_> {
     }
 }
 
+/// The verdict of the rules; what they know nothing of is written down, or refused.
+fn judge(judges: &Judge, statement: &Statement<'_>, when: When) -> Verdict {
+    judges.accounts.learn(statement);
+    let verdict = rules::judge(statement, when);
+    if matches!(verdict, Verdict::Refused(_)) {
+        return verdict;
+    }
+    for what in unjudged::found(statement) {
+        judges.unjudged.write(&what, statement);
+        if judges.cluster.unjudged == Unjudged::Refused {
+            return Verdict::Refused(unjudged::refusal(&what));
+        }
+    }
+    verdict
+}
+
 /// The verdict on the text of a Parse; None where PostgreSQL shall see it as it is. A COPY is read at
 /// once, so that its errors come here, as those of any other statement.
-fn judged(source: &str, when: When, accounts: &Accounts) -> (Option<Verdict>, Option<Copy>) {
+fn judged(judges: &Judge, source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
     let Ok(tokens) = token::tokens(source) else {
         return (None, None);
     };
@@ -527,8 +543,7 @@ fn judged(source: &str, when: When, accounts: &Accounts) -> (Option<Verdict>, Op
     let [statement] = statements.as_slice() else {
         return (None, None);
     };
-    accounts.learn(statement);
-    match rules::judge(statement, when) {
+    match judge(judges, statement, when) {
         Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
             Ok(copy) => (
                 Some(Verdict::Intercepted(Interception::Copy, text)),

@@ -21,6 +21,7 @@ pub mod armed;
 pub mod backend;
 mod base64;
 pub mod behind;
+pub mod calls;
 pub mod certificate;
 pub mod checksum;
 pub mod client;
@@ -42,12 +43,17 @@ pub mod init_sql;
 pub mod keeper;
 pub mod load;
 pub mod login;
+pub mod merge;
+pub mod missing;
 mod multipart;
 pub mod objects;
 mod operations;
 pub mod parquet_rows;
 pub mod postgres;
+pub mod repertoire;
+pub mod rewrites;
 pub mod row_group;
+pub mod rule_table;
 pub mod rules;
 pub mod s3;
 pub mod s3_proxy;
@@ -62,13 +68,15 @@ pub mod storage;
 pub mod token;
 mod transfer;
 pub mod tuple;
+pub mod unjudged;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 6] = [
+pub const SQL: [(&str, &str); 7] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
+    ("json.sql", include_str!("../sql/json.sql")),
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),

@@ -21,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::conversation;
 use crate::objects::ObjectsConfig;
 use crate::startup;
+use crate::unjudged;
 use crate::wire::{self, First};
 
 /// A client that has not begun by then is gone.
@@ -45,6 +46,8 @@ pub struct Judge {
     pub cluster: Cluster,
     /// The users' passwords, as far as they are known.
     pub accounts: Accounts,
+    /// Where it is told what no rule knows.
+    pub unjudged: unjudged::Log,
 }
 
 /// Accepts and serves connections until dropped. What befalls a session ends that session alone.

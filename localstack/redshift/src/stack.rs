@@ -30,6 +30,7 @@ use crate::s3::{self, Running, S3, S3Error};
 use crate::s3_proxy;
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
+use crate::unjudged;
 
 const BUCKET: &str = "stagecopy";
 const STAGE: &str = "s3://stagecopy/stage";
@@ -309,6 +310,9 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
             armed: Arc::clone(&armed),
             cluster: options.cluster,
             accounts: Accounts::of(USER, &addresses.password),
+            unjudged: unjudged::Log::new(Some(
+                PathBuf::from(&addresses.directory).join("unjudged.log"),
+            )),
         },
     )?;
     Ok(Stack {

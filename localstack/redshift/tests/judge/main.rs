@@ -1007,7 +1007,7 @@ async fn cancellation_reaches_postgresql() {
         }
     };
     let result = tokio::select! {
-        result = client.batch_execute("SELECT pg_sleep(60)") => result,
+        result = client.batch_execute("SELECT count(*) FROM generate_series(1, 100000000000)") => result,
         () = cancels => unreachable!("it goes on for ever"),
     };
     assert!(told(&result.unwrap_err()).starts_with("57014"));
@@ -1128,4 +1128,35 @@ async fn super_has_limits() {
         let query = format!("SELECT CAN_JSON_PARSE({text})");
         assert_eq!(rows(&client, &query).await, [expected], "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_row_too_wide_for_the_host_says_whose_limit_it_is() {
+    let (client, _) = STACK.connect().await;
+    let columns: Vec<String> = (0..1100).map(|at| format!("c{at} bigint")).collect();
+    let values = vec!["1"; 1100].join(", ");
+    let create = format!("CREATE TEMP TABLE wide ({})", columns.join(", "));
+    client.batch_execute(&create).await.unwrap();
+    let told = error(&client, &format!("INSERT INTO wide VALUES ({values})")).await;
+    assert!(told.starts_with("54000 row is too big"), "{told}");
+    assert!(told.contains("a limit of this local Redshift"), "{told}");
+}
+
+#[tokio::test]
+async fn what_no_rule_knows_is_logged_without_its_literals() {
+    let (client, _) = STACK.connect().await;
+    let query = "SELECT quite_unknown('secret', 1)";
+    assert!(error(&client, query).await.starts_with("42883"));
+    let path = std::path::Path::new(&STACK.at().directory).join("unjudged.log");
+    let log = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("quite_unknown"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "{\"statement\":\"SELECT quite_unknown('…', 1)\",\"unjudged\":\"function quite_unknown\"}"
+        ]
+    );
 }
