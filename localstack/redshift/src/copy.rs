@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::errors::printable;
 use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Kind, Statement, edited};
 
@@ -30,6 +31,8 @@ pub struct Copy {
     pub accept_invalid: Option<u8>,
     /// EXPLICIT_IDS.
     pub explicit_ids: bool,
+    /// STATUPDATE ON, which is the owner's.
+    pub update_statistics: bool,
     /// The statement with its secrets masked.
     pub masked: String,
 }
@@ -99,6 +102,12 @@ const NOT_WITH_PARQUET: &[&str] = &[
     "ZSTD",
 ];
 
+/// Words that those parameters take.
+const WORDS_OF_OTHERS: &[&str] = &[
+    "AUTO", "FALSE", "ISO88591", "OFF", "ON", "PRESET", "TRUE", "UTF16", "UTF16BE", "UTF16LE",
+    "UTF8",
+];
+
 /// What stands for a secret.
 const MASK: &str = "'***'";
 
@@ -147,6 +156,7 @@ impl<'a> Reader<'a> {
         let near = |at: usize| syntax_error(statement.token(at));
         let after = statement.after_name(1).ok_or_else(|| near(1))?;
         let table: Vec<String> = (1..after).step_by(2).map(|at| statement.name(at)).collect();
+        table.iter().try_for_each(|name| fits_the_host(name))?;
         let mut at = after;
         let mut columns = None;
         if let Some(end) = statement.after_group(after) {
@@ -176,6 +186,7 @@ impl<'a> Reader<'a> {
                 fill_record: false,
                 accept_invalid: None,
                 explicit_ids: false,
+                update_statistics: false,
                 masked: String::new(),
             },
             methods: 0,
@@ -200,10 +211,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `[AS] 'text'`, remembering where the text stands.
-    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
+    fn text_after_as(&mut self) -> Result<(String, Range<usize>), Refusal> {
         if self.word("AS") {
             self.at += 1;
         }
+        self.text()
+    }
+
+    /// Takes `'text'`, remembering where it stands.
+    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
         let Some(text) = self.statement.literal(self.at) else {
             return self.near();
         };
@@ -254,12 +270,11 @@ impl<'a> Reader<'a> {
             "ACCEPTINVCHARS" => self.accept_invalid(),
             "STATUPDATE" => {
                 self.once("STATUPDATE")?;
-                if self
-                    .statement
-                    .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE"])
-                {
+                let off = self.statement.is_one_of(self.at, &["OFF", "FALSE"]);
+                if off || self.statement.is_one_of(self.at, &["ON", "TRUE"]) {
                     self.at += 1;
                 }
+                self.copy.update_statistics = !off;
                 Ok(())
             }
             "FORMAT" | "AS" => self.format(),
@@ -287,8 +302,12 @@ impl<'a> Reader<'a> {
     fn credentials(&mut self) -> Result<(), Refusal> {
         self.once("CREDENTIALS")?;
         self.methods += 1;
-        let (text, span) = self.text()?;
-        if let Some(role) = text.strip_prefix("aws_iam_role=") {
+        let (text, span) = self.text_after_as()?;
+        // SESSION is a word of IAM_ROLE alone.
+        if let Some(role) = text
+            .strip_prefix("aws_iam_role=")
+            .filter(|role| *role != "SESSION")
+        {
             self.copy.authorization = Authorization::Role(checked_role(role.to_owned())?);
             return Ok(());
         }
@@ -296,9 +315,14 @@ impl<'a> Reader<'a> {
         let (mut id, mut secret, mut token) = (None, None, None);
         for part in text.split(';') {
             match part.split_once('=') {
-                Some(("aws_access_key_id", value)) => id = Some(value.to_owned()),
-                Some(("aws_secret_access_key", value)) => secret = Some(value.to_owned()),
-                Some(("token", value)) => token = Some(value.to_owned()),
+                Some((_, value)) if value.is_empty() || value.contains(char::is_whitespace) => {
+                    return Err(invalid_credentials());
+                }
+                Some(("aws_access_key_id", value)) if id.is_none() => id = Some(value.to_owned()),
+                Some(("aws_secret_access_key", value)) if secret.is_none() => {
+                    secret = Some(value.to_owned());
+                }
+                Some(("token", value)) if token.is_none() => token = Some(value.to_owned()),
                 Some(("master_symmetric_key", _)) => {
                     return Err(not_supported("MASTER_SYMMETRIC_KEY"));
                 }
@@ -324,7 +348,7 @@ impl<'a> Reader<'a> {
         self.once("ACCEPTINVCHARS")?;
         let given = self.word("AS") || self.statement.kind(self.at) == Some(Kind::Text);
         let (letter, _) = if given {
-            self.text()?
+            self.text_after_as()?
         } else {
             ("?".to_owned(), 0..0)
         };
@@ -376,9 +400,7 @@ impl<'a> Reader<'a> {
         let has_argument = matches!(
             self.statement.kind(self.at),
             Some(Kind::Text | Kind::Number)
-        ) || self
-            .statement
-            .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE", "PRESET"]);
+        ) || self.statement.is_one_of(self.at, WORDS_OF_OTHERS);
         if has_argument {
             self.at += 1;
         }
@@ -477,13 +499,29 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
             return Err(syntax_error(statement.token(at)));
         }
         if is_name {
-            columns.push(statement.name(at));
+            let name = statement.name(at);
+            fits_the_host(&name)?;
+            columns.push(name);
         }
     }
     if within.len().is_multiple_of(2) {
         return Err(syntax_error(")"));
     }
     Ok(columns)
+}
+
+/// PostgreSQL cuts names at 63 bytes, so that two of Redshift's could become one.
+fn fits_the_host(name: &str) -> Result<(), Refusal> {
+    if name.len() <= 63 {
+        return Ok(());
+    }
+    let name = printable(name);
+    Err(refused(
+        "0A000",
+        &format!(
+            "the name \"{name}\" is longer than 63 bytes, the limit of the PostgreSQL behind this local Redshift"
+        ),
+    ))
 }
 
 /// A role's ARN, or several with commas and no blanks between them. Redshift: Role chaining.
@@ -496,7 +534,7 @@ fn checked_role(role: String) -> Result<String, Refusal> {
                 && account.bytes().all(|digit| digit.is_ascii_digit())
                 && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace)))
     };
-    if role == "default" || role == "SESSION" || role.split(',').all(is_arn) {
+    if role == "SESSION" || role.split(',').all(is_arn) {
         Ok(role)
     } else {
         Err(refused(
@@ -552,7 +590,7 @@ mod tests {
                 copy.authorization,
                 Authorization::Role("arn:aws:iam::123456789012:role/copy".into())
             );
-            assert!(copy.manifest);
+            assert!(copy.manifest && !copy.update_statistics);
             assert_eq!(copy.columns, None);
         }
     }
@@ -563,6 +601,7 @@ mod tests {
         assert_eq!(copy.columns.unwrap(), ["a", "b"]);
         assert!(copy.serialize_to_json && copy.fill_record && copy.explicit_ids && !copy.manifest);
         assert_eq!(copy.accept_invalid, Some(b'^'));
+        assert!(copy.update_statistics);
         let copy = read("copy t from 's3://b/p' acceptinvchars iam_role default parquet").unwrap();
         assert_eq!(copy.accept_invalid, Some(b'?'));
         let two = "arn:aws:iam::123456789012:role/a,arn:aws:iam::123456789012:role/b";
@@ -571,7 +610,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_masked() {
-        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY AS 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
+        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
         let copy = read(source).unwrap();
         let keys = Authorization::Keys {
             id: "AK".into(),
@@ -581,7 +620,7 @@ mod tests {
         assert_eq!(copy.authorization, keys);
         assert_eq!(
             copy.masked,
-            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY AS '***' SESSION_TOKEN '***' PARQUET"
+            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY '***' SESSION_TOKEN '***' PARQUET"
         );
         assert!(!format!("{copy:?}").contains("ret'"));
         let source = "COPY t FROM 's3://b/p' CREDENTIALS 'aws_access_key_id=AK;aws_secret_access_key=secret' PARQUET";
@@ -604,6 +643,20 @@ mod tests {
             without_secrets(&statements(bad, &tokens)[0]),
             "COPY t FROM SECRET_ACCESS_KEY AS '***' CREDENTIALS '***' nonsense 'z'"
         );
+    }
+
+    #[test]
+    fn names_that_postgresql_would_cut() {
+        let (fits, long) = ("x".repeat(63), "x".repeat(64));
+        let copy = |table: &str, column: &str| {
+            read(&format!(
+                "copy {table} ({column}) from 's3://b/k' iam_role default parquet"
+            ))
+        };
+        assert!(copy(&fits, &fits).is_ok());
+        for refusal in [copy(&long, &fits), copy(&fits, &long)] {
+            assert_eq!(refusal.unwrap_err().code, "0A000");
+        }
     }
 
     #[test]
@@ -632,6 +685,12 @@ mod tests {
             ("PARQUET IAM_ROLE 'arn:aws:iam::123456789012:role/x, arn:aws:iam::123456789012:role/y'".into(), "42601", "Invalid credentials"),
             ("PARQUET IAM_ROLE $1".into(), "42601", "near \"$1\""),
             (format!("{role} PARQUET ACCEPTINVCHARS 'ab'"), "22023", "one ASCII character"),
+            ("PARQUET IAM_ROLE 'default'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_iam_role=SESSION'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a; aws_secret_access_key=b'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_access_key_id=b;aws_secret_access_key=c'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_secret_access_key='".into(), "42601", "Invalid credentials"),
+            ("PARQUET ACCESS_KEY_ID AS 'a' SECRET_ACCESS_KEY 'b'".into(), "42601", "near \"AS\""),
         ];
         for (clauses, code, message) in cases {
             let refusal = read(&format!("COPY t FROM 's3://b/k' {clauses}")).unwrap_err();
@@ -646,6 +705,7 @@ mod tests {
             "copy t from stdin",
             "copy t (a,) from 's3://b/k'",
             "copy t () from 's3://b/k'",
+            "copy $1 from 's3://b/k'",
             "copy t from $1",
             "copy (select 1 from t) to 's3://b/k'",
         ] {

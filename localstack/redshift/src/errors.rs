@@ -189,6 +189,18 @@ pub struct LoadFault {
     pub file: String,
     /// The column at fault; empty if none.
     pub column: String,
+    /// When it was found.
+    pub found: Found,
+}
+
+/// When a load fails. Redshift: PG_LAST_COPY_ID: what is found before the load begins leaves the last load's id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// Once the load has begun.
+    #[default]
+    Loading,
+    /// While access to the objects was looked for.
+    Before,
 }
 
 impl LoadFault {
@@ -202,6 +214,7 @@ impl LoadFault {
             context,
             file: file.to_owned(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -224,6 +237,7 @@ impl LoadFault {
             context: String::new(),
             file: String::new(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -231,6 +245,13 @@ impl LoadFault {
     #[must_use]
     pub fn in_column(mut self, column: &str) -> Self {
         column.clone_into(&mut self.column);
+        self
+    }
+
+    /// The same, found before the load began.
+    #[must_use]
+    pub fn before_the_load(mut self) -> Self {
+        self.found = Found::Before;
         self
     }
 
@@ -253,7 +274,11 @@ impl LoadFault {
         };
         let (location, worker) = match code {
             15003 => ("spectrum_manifest.cpp:204", "padbmaster"),
+            8001 if self.message.starts_with("COPY from this file format") => {
+                ("xen_copy.cpp:159", "padbmaster")
+            }
             8001 => ("s3_utility.cpp:780", "padbmaster"),
+            1000 => ("dory_util.cpp:528", "padbmaster"),
             _ => ("dory_util.cpp:1450", "worker_thread"),
         };
         fields

@@ -46,6 +46,7 @@ pub mod login;
 pub mod merge;
 pub mod missing;
 mod multipart;
+pub mod nested;
 pub mod objects;
 mod operations;
 pub mod parquet_rows;
@@ -65,10 +66,12 @@ pub mod stack;
 pub mod startup;
 pub mod statement_faults;
 pub mod storage;
+pub mod super_values;
 pub mod token;
 mod transfer;
 pub mod tuple;
 pub mod unjudged;
+pub mod utf8;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
