@@ -16,10 +16,13 @@
     allow(clippy::unwrap_used, reason = "a test that panics has failed")
 )]
 
+pub mod alteration;
 pub mod armed;
+pub mod attributes;
 pub mod backend;
 mod base64;
 pub mod behind;
+pub mod catalog;
 pub mod certificate;
 pub mod checksum;
 pub mod client;
@@ -62,11 +65,12 @@ pub mod tuple;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 6] = [
+pub const SQL: [(&str, &str); 7] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),
+    ("catalog.sql", include_str!("../sql/catalog.sql")),
 ];

@@ -12,6 +12,8 @@
 //! begins with the statement unless it begins with `…`. Then add a line to the tables in the tests
 //! below, one that matches and one that almost does.
 
+use crate::alteration;
+use crate::catalog;
 use crate::ddl;
 use crate::errors;
 use crate::token::{self, Edit, Kind, Statement};
@@ -189,6 +191,12 @@ pub const RULES: &[Rule] = &[
         Action::Refuse(Words::Syntax),
     ),
     rule(
+        "identity columns are not overridden",
+        "Redshift: INSERT",
+        "INSERT|WITH … OVERRIDING SYSTEM|USER VALUE",
+        Action::Refuse(Words::Syntax),
+    ),
+    rule(
         "no DISTINCT ON",
         UNSUPPORTED,
         "… DISTINCT ON",
@@ -281,7 +289,7 @@ pub const RULES: &[Rule] = &[
         "changes of tables",
         "Redshift: ALTER TABLE",
         "ALTER TABLE",
-        Action::Rewrite(ddl::table_change),
+        Action::Rewrite(alteration::table_change),
     ),
     rule(
         "no more than 2 extra digits",
@@ -307,6 +315,12 @@ pub const RULES: &[Rule] = &[
         "Redshift: Character types; VARBYTE type",
         "… VARCHAR|VARYING|NVARCHAR|VARBINARY",
         Action::Rewrite(ddl::type_names),
+    ),
+    rule(
+        "the catalog has Redshift's columns",
+        "Redshift: System catalog tables; PG_TABLE_DEF",
+        "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF",
+        Action::Rewrite(catalog::views),
     ),
     rule(
         "names fold even when quoted",
@@ -614,7 +628,7 @@ mod tests {
             (
                 "create table t (a serial)",
                 "0A000",
-                "Column \"t.a\" has unsupported type \"serial\"",
+                "Column \"t.a\" has unsupported type \"serial\".",
             ),
         ];
         for (source, code, message) in cases {
@@ -683,7 +697,9 @@ mod tests {
         let source = "ALTER TABLE t ALTER COLUMN c TYPE varchar(300)";
         assert_eq!(
             verdict(source, When::Always),
-            Verdict::Run(source.to_owned())
+            Verdict::Run(format!(
+                "{source} /*local_redshift {{\"widened\":\"c\"}}*/"
+            ))
         );
         let Verdict::Refused(refusal) = verdict(source, When::InBlock) else {
             panic!("widened in a block");
