@@ -75,6 +75,10 @@ DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_attribute', '{"atthas
     LEFT JOIN local_redshift.table_attribute AS attributes ON attributes.table_oid = base.attrelid
     LEFT JOIN local_redshift.column_encoding AS kept ON kept.table_oid = base.attrelid AND kept.attnum = base.attnum'); END $$;
 
+DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_proc', '{}',
+    ', base.tableoid AS tableoid, base.prokind = ''a'' AS proisagg, base.prokind = ''w'' AS proiswindow',
+    'pg_catalog.pg_proc AS base WHERE base.pronamespace <> ''local_redshift''::pg_catalog.regnamespace'); END $$;
+
 -- adbin is its text already, which our pg_get_expr gives back.
 CREATE VIEW local_redshift.pg_attrdef AS
     SELECT oid, adrelid, adnum, pg_catalog.pg_get_expr(adbin, adrelid) AS adbin,
@@ -103,28 +107,35 @@ DECLARE
         "confdeltype": "CASE key.kind WHEN ''f'' THEN ''a''::\"char\" ELSE '' ''::\"char\" END",
         "confmatchtype": "CASE key.kind WHEN ''f'' THEN ''s''::\"char\" ELSE '' ''::\"char\" END"}';
 BEGIN
-    EXECUTE (SELECT format('CREATE VIEW local_redshift.pg_constraint AS SELECT %s FROM pg_catalog.pg_constraint
+    EXECUTE (SELECT format('CREATE VIEW local_redshift.pg_constraint AS SELECT %s, tableoid AS tableoid FROM pg_catalog.pg_constraint
             WHERE contype <> ''n'' AND NOT starts_with(conname, ''redshift_bytes_'')
               AND connamespace <> ''local_redshift''::pg_catalog.regnamespace
-            UNION ALL SELECT %s FROM local_redshift.table_constraint AS key
+            UNION ALL SELECT %s, ''pg_catalog.pg_constraint''::regclass::oid FROM local_redshift.table_constraint AS key
             JOIN pg_catalog.pg_class ON pg_class.oid = key.table_oid',
             string_agg(quote_ident(attname), ', ' ORDER BY attnum),
             string_agg(coalesce(recorded ->> attname, 'NULL::' || format_type(atttypid, atttypmod)), ', ' ORDER BY attnum))
         FROM pg_attribute WHERE attrelid = 'pg_catalog.pg_constraint'::regclass AND attnum > 0 AND NOT attisdropped);
 END $$;
+CREATE FUNCTION local_redshift.column_list(relation oid, numbers smallint[]) RETURNS text
+    LANGUAGE sql STABLE STRICT
+    RETURN (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place)
+        FROM unnest(numbers) WITH ORDINALITY AS listed (number, place)
+        JOIN pg_catalog.pg_attribute ON attrelid = relation AND attnum = number);
 CREATE FUNCTION local_redshift.pg_get_constraintdef(constraint_oid oid, pretty boolean DEFAULT false) RETURNS text
-    LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT coalesce(pg_catalog.pg_get_constraintdef($1, $2),
-        (SELECT local_redshift.key_definition(key) FROM local_redshift.table_constraint AS key WHERE key.oid = $1)) $$;
+    LANGUAGE sql STABLE STRICT
+    RETURN coalesce(pg_catalog.pg_get_constraintdef(constraint_oid, pretty), (
+        SELECT CASE contype WHEN 'p' THEN 'PRIMARY KEY (' WHEN 'u' THEN 'UNIQUE (' ELSE 'FOREIGN KEY (' END
+            || local_redshift.column_list(conrelid, conkey) || ')'
+            || CASE contype WHEN 'f' THEN ' REFERENCES ' || confrelid::regclass || '('
+                || local_redshift.column_list(confrelid, confkey) || ')' ELSE '' END
+        FROM local_redshift.pg_constraint WHERE oid = constraint_oid));
 
 -- A primary key and a unique constraint show as an index, though there is none.
 CREATE VIEW local_redshift.pg_indexes AS
     SELECT * FROM pg_catalog.pg_indexes WHERE schemaname <> 'local_redshift'
     UNION ALL
     SELECT nspname, relname, key.name, NULL, format('CREATE UNIQUE INDEX %I ON %I.%I USING btree (%s)', key.name, nspname,
-        relname, (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place)
-            FROM unnest(key.columns) WITH ORDINALITY AS numbers (number, place)
-            JOIN pg_catalog.pg_attribute ON attrelid = key.table_oid AND attnum = number))
+        relname, local_redshift.column_list(key.table_oid, key.columns))
     FROM local_redshift.table_constraint AS key
     JOIN pg_catalog.pg_class ON pg_class.oid = key.table_oid
     JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace

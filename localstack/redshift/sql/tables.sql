@@ -234,21 +234,6 @@ BEGIN
     RETURN found;
 END $$;
 
--- The definition of a recorded key, as pg_get_constraintdef gives it.
-CREATE FUNCTION local_redshift.key_definition(key local_redshift.table_constraint) RETURNS text
-    LANGUAGE sql STABLE AS $$
-    SELECT CASE key.kind
-        WHEN 'p' THEN 'PRIMARY KEY (' || own.names || ')'
-        WHEN 'u' THEN 'UNIQUE (' || own.names || ')'
-        ELSE 'FOREIGN KEY (' || own.names || ') REFERENCES ' || key.foreign_table::regclass || '(' || other.names || ')'
-    END
-    FROM (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place) AS names
-          FROM unnest(key.columns) WITH ORDINALITY AS numbers (number, place)
-          JOIN pg_attribute ON attrelid = key.table_oid AND attnum = number) AS own,
-         (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place) AS names
-          FROM unnest(key.foreign_columns) WITH ORDINALITY AS numbers (number, place)
-          JOIN pg_attribute ON attrelid = key.foreign_table AND attnum = number) AS other $$;
-
 -- Records a key of a definition's comment.
 CREATE FUNCTION local_redshift.record_key(of oid, key jsonb, path name[]) RETURNS void
     LANGUAGE plpgsql AS $$
@@ -335,7 +320,7 @@ BEGIN
     SELECT attname, atthasdef, atttypid, atttypmod - 4 AS width,
         relname AS table_name,
         (SELECT split_part(conname, '_', 5)::integer FROM pg_constraint
-            WHERE conrelid = altered AND starts_with(conname, format('redshift_bytes_%s_', attnum))) AS width_before,
+            WHERE conrelid = altered AND starts_with(conname, format('redshift_bytes_%s_varying_', attnum))) AS width_before,
         (SELECT encoding FROM local_redshift.column_encoding AS kept
             WHERE kept.table_oid = altered AND kept.attnum = pg_attribute.attnum) AS encoding,
         EXISTS (SELECT FROM local_redshift.table_constraint AS key
@@ -343,7 +328,10 @@ BEGIN
                OR key.foreign_table = altered AND attnum = ANY (key.foreign_columns)) AS is_key
     INTO this FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     WHERE attrelid = altered AND attname = altered_column AND NOT attisdropped;
-    IF this.width = this.width_before THEN
+    IF this.width_before IS NULL THEN
+        RAISE EXCEPTION 'cannot alter column "%" of relation "%", target data type must be character varying',
+            altered_column, this.table_name USING ERRCODE = '0A000';
+    ELSIF this.width = this.width_before THEN
         RAISE EXCEPTION 'cannot alter column "%" of relation "%", target column size should be different',
             altered_column, this.table_name USING ERRCODE = '0A000';
     ELSIF this.encoding IN ('bytedict', 'runlength', 'text255', 'text32k') THEN
@@ -357,9 +345,6 @@ BEGIN
     ELSIF this.is_key THEN
         RAISE EXCEPTION 'cannot alter type of column "%": it is part of a key', altered_column
             USING ERRCODE = '0A000';
-    ELSIF this.width_before IS NULL THEN
-        RAISE EXCEPTION 'cannot alter column "%" of relation "%", target data type must be character varying',
-            altered_column, this.table_name USING ERRCODE = '0A000';
     END IF;
 END $$;
 
@@ -521,7 +506,7 @@ BEGIN
             RAISE EXCEPTION 'cannot drop sortkey column "%"', this.name USING ERRCODE = '0A000';
         END IF;
     END LOOP;
-    FOR this IN SELECT key.oid, key.name, key.table_oid::regclass AS other, gone.object_name
+    FOR this IN SELECT key.oid, key.name, (SELECT relname FROM pg_class WHERE pg_class.oid = key.table_oid) AS other, gone.object_name
         FROM pg_event_trigger_dropped_objects() AS gone
         JOIN local_redshift.table_constraint AS key ON key.foreign_table = gone.objid
         WHERE gone.classid = 'pg_class'::regclass AND gone.objsubid = 0 AND key.table_oid <> gone.objid

@@ -17,6 +17,7 @@ const RELATIONS: &[(&str, &str)] = &[
     ("pg_constraint", "con"),
     ("pg_indexes", "index"),
     ("pg_namespace", "nsp"),
+    ("pg_proc", "pro"),
     ("pg_tables", "table"),
     ("pg_user", "use"),
     ("pg_views", "view"),
