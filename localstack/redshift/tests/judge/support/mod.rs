@@ -32,6 +32,11 @@ pub(crate) static STACK: LazyLock<Running> =
     LazyLock::new(|| std::thread::spawn(start).join().expect("the stack starts"));
 
 fn start() -> Running {
+    start_as(Cluster::default())
+}
+
+/// Another stack, of another cluster.
+pub(crate) fn start_as(cluster: Cluster) -> Running {
     let stack = stack::start(&Options {
         directory: None,
         copy_log: None,
@@ -41,24 +46,28 @@ fn start() -> Running {
         health_port: Port::Free,
         postgres: Database::Private(Port::Free),
         program: PathBuf::from(env!("CARGO_BIN_EXE_local-redshift")),
-        cluster: Cluster::default(),
+        cluster,
     })
     .unwrap();
     Running { stack }
 }
 
 fn tls(roots: &str) -> tokio_postgres_rustls::MakeRustlsConnect {
+    tokio_postgres_rustls::MakeRustlsConnect::new(client_config(roots))
+}
+
+/// TLS that trusts the authorities in a file.
+pub(crate) fn client_config(roots: &str) -> rustls::ClientConfig {
     let mut store = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(roots).unwrap() {
         store.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(store)
-        .with_no_client_auth();
-    tokio_postgres_rustls::MakeRustlsConnect::new(config)
+        .with_no_client_auth()
 }
 
 impl Running {
