@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::attributes;
 use crate::backend::{Backend, REFUSED};
 use crate::client::Client;
 use crate::cluster::Unjudged;
@@ -246,10 +247,9 @@ impl Session<'_> {
             when = rules::block_after(statement, when);
             verdicts.push(verdict);
         }
-        if verdicts
-            .iter()
-            .all(|verdict| matches!(verdict, Verdict::Run(_)))
-        {
+        // A comment that tells of attributes is found only where its statement is alone.
+        let passes = |verdict: &Verdict| matches!(verdict, Verdict::Run(text) if statements.len() == 1 || !attributes::are_told(text));
+        if verdicts.iter().all(passes) {
             let same = verdicts.iter().zip(&statements).all(|(verdict, statement)| {
                 matches!(verdict, Verdict::Run(text) if text == statement.text())
             });

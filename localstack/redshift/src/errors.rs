@@ -103,6 +103,11 @@ pub fn reworded(fields: Fields) -> Fields {
                 .with(b'C', "22001")
                 .with(b'M', format!("value too long for type {kind}({width})"))
         }
+        // Redshift: INSERT, IDENTITY columns. The words are those that COPY has for it.
+        "428C9" => fields
+            .without(b"DHstcn")
+            .with(b'C', "0A000")
+            .with(b'M', "cannot set an identity column to a value"),
         // Redshift says "relation" where PostgreSQL 11 began to say "table" and "view".
         "42501" => {
             let message = fields

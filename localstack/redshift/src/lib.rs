@@ -17,11 +17,14 @@
 )]
 
 pub mod accounts;
+pub mod alteration;
 pub mod armed;
+pub mod attributes;
 pub mod backend;
 mod base64;
 pub mod behind;
 pub mod calls;
+pub mod catalog;
 pub mod certificate;
 pub mod checksum;
 pub mod client;
@@ -75,7 +78,7 @@ pub mod utf8;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 7] = [
+pub const SQL: [(&str, &str); 8] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
@@ -83,4 +86,5 @@ pub const SQL: [(&str, &str); 7] = [
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),
+    ("catalog.sql", include_str!("../sql/catalog.sql")),
 ];

@@ -7,7 +7,9 @@
 //! the real server has and this one has not belongs into [`crate::missing`] instead, one about a function into
 //! [`crate::repertoire`].
 
+use crate::alteration;
 use crate::calls;
+use crate::catalog;
 use crate::ddl;
 use crate::merge;
 use crate::rewrites;
@@ -169,7 +171,7 @@ pub const RULES: &[Rule] = &[
     syntax("no partitions, no inheritance, no tablespaces", FEATURES, "CREATE … TABLE … ) ^PARTITION|INHERITS|TABLESPACE"),
     rewritten("names with # are of temporary tables", "Redshift: CREATE TABLE", "…", rewrites::temporary_names),
     rewritten("table definitions", "Redshift: CREATE TABLE; CREATE TABLE AS", "CREATE [LOCAL] [TEMP|TEMPORARY] TABLE", ddl::table_definition),
-    rewritten("changes of tables", "Redshift: ALTER TABLE", "ALTER TABLE", ddl::table_change),
+    rewritten("changes of tables", "Redshift: ALTER TABLE", "ALTER TABLE", alteration::table_change),
     rewritten("views that are bound late are bound at once", "Redshift: CREATE VIEW", "CREATE … VIEW … WITH NO SCHEMA BINDING", rewrites::late_binding),
     rewritten("MERGE", "Redshift: MERGE", "MERGE", merge::rewritten),
 
@@ -180,6 +182,7 @@ pub const RULES: &[Rule] = &[
     rewritten("MINUS is EXCEPT", "Redshift: UNION, INTERSECT, and EXCEPT", "… MINUS SELECT|(", rewrites::minus),
     rewritten("an approximate count is exact", "Redshift: COUNT function", "… APPROXIMATE COUNT (", rewrites::approximate),
     rewritten("VARCHAR(MAX), BINARY VARYING", "Redshift: Character types; VARBYTE type", "… VARCHAR|VARYING|NVARCHAR|VARBINARY", ddl::type_names),
+    rewritten("the catalog has Redshift's columns", "Redshift: System catalog tables; PG_TABLE_DEF", "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF", catalog::views),
     rewritten("functions", "Redshift: SQL functions reference; Unsupported PostgreSQL functions", "…", calls::rewritten),
     rewritten("names fold even when quoted", "Redshift: Names and identifiers", "…", rewrites::folded_names),
 ];

@@ -193,7 +193,7 @@ async fn a_failed_load_leaves_nothing_and_its_error() {
         ["0|0"]
     );
     assert_eq!(
-        rows(&client, "SELECT error_code, file_name FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()").await,
+        rows(&client, "SELECT error_code, trim(file_name) FROM sys_load_error_detail WHERE query_id = pg_last_copy_id()").await,
         ["15007|s3://stagecopy/fail/a.parquet"]
     );
     assert_eq!(
