@@ -479,7 +479,7 @@ mod tests {
             ("select a from #t as x", "select a from \"#t\" as x"),
             (
                 "select a from (select 1 a) where a in (select extract(day from (select b)) from (select 2))",
-                "select a from (select 1 a) AS nameless_3 where a in (select extract(day from (select b)) from (select 2) AS nameless_25)",
+                "select a from (select 1 a) AS nameless_3 where a in (select local_redshift.\"date_part\"('day' , (select b)) from (select 2) AS nameless_23)",
             ),
             (
                 "select a from (select 1) x join (select 2) on true",
