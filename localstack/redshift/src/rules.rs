@@ -446,6 +446,7 @@ mod tests {
                 "select pg_catalog.sysdate(), a from t where b < pg_catalog.sysdate()",
             ),
             ("select x::varchar(max)", "select x::varchar(65535)"),
+            ("delete t where a = 1", "delete FROM t where a = 1"),
             ("SET query_group TO 'x'", "SET redshift.query_group TO 'x'"),
             ("select 1 -- end", "select 1"),
             ("BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN "),
