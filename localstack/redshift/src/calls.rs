@@ -86,6 +86,7 @@ const NO_FUNCTIONS: &[&str] = &[
     "NOT",
     "NUMERIC",
     "NVARCHAR",
+    "OPERATOR",
     "ON",
     "OR",
     "OVER",

@@ -32,6 +32,9 @@ use crate::wire::{self, Frame};
 /// names no table of a client.
 const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
 
+/// The largest statement in bytes. Redshift: SQL commands.
+const LARGEST: usize = 16 << 20;
+
 /// Starts a session behind and holds it to its end.
 ///
 /// # Errors
@@ -229,6 +232,9 @@ impl Session<'_> {
         }
         let mut rest = body.clone();
         let text = wire::take_text(&mut rest).unwrap_or_default();
+        if text.len() > LARGEST {
+            return self.simple_refused(&too_large(text.len())).await;
+        }
         let Ok(source) = std::str::from_utf8(&text) else {
             return self.simple_refused(&not_utf8()).await;
         };
@@ -445,6 +451,7 @@ impl Session<'_> {
         let text = wire::take_text(&mut rest).unwrap_or_default();
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
+            _ if text.len() > LARGEST => (Some(Verdict::Refused(too_large(text.len()))), None),
             Ok(source) => judged(&self.judge, source, self.when()),
             Err(_) => (Some(Verdict::Refused(not_utf8())), None),
         };
@@ -552,6 +559,15 @@ fn judged(judges: &Judge, source: &str, when: When) -> (Option<Verdict>, Option<
             Err(refusal) => (Some(Verdict::Refused(refusal)), None),
         },
         verdict => (Some(verdict), None),
+    }
+}
+
+fn too_large(size: usize) -> Refusal {
+    Refusal {
+        code: "42601",
+        message: format!(
+            "Statement is too large. Statement Size: {size} bytes. Maximum Allowed: {LARGEST} bytes"
+        ),
     }
 }
 

@@ -201,7 +201,7 @@ pub const SETTINGS_ABSENT: &[&str] = &[
     "array_nulls", "backslash_quote", "bytea_output", "check_function_bodies", "constraint_exclusion",
     "default_table_access_method", "default_tablespace", "default_text_search_config", "escape_string_warning",
     "gin_fuzzy_search_limit", "idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
-    "lock_timeout", "plan_cache_mode", "row_security", "session_replication_role", "standard_conforming_strings",
+    "lock_timeout", "plan_cache_mode", "role", "row_security", "session_replication_role", "standard_conforming_strings",
     "synchronous_commit", "xmlbinary", "xmloption",
 ];
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::errors;
 use crate::repertoire;
-use crate::rules::{Refusal, syntax_error};
+use crate::rules::{Refusal, missing, syntax_error};
 use crate::token::{Edit, Kind, Statement};
 
 type Edits = Result<Vec<Edit>, Refusal>;
@@ -33,14 +33,7 @@ pub fn setting_name(statement: &Statement<'_>) -> Option<usize> {
     let is_name = statement.kind(at) == Some(Kind::Word)
         && !statement.is_one_of(
             at,
-            &[
-                "AUTHORIZATION",
-                "CHARACTERISTICS",
-                "TIME",
-                "NAMES",
-                "ROLE",
-                "ALL",
-            ],
+            &["AUTHORIZATION", "CHARACTERISTICS", "TIME", "NAMES", "ALL"],
         )
         && !statement.is_symbol(at + 1, ".");
     is_name.then_some(at)
@@ -60,6 +53,16 @@ pub fn setting(statement: &Statement<'_>) -> Edits {
             code: "42704",
             message: format!("unrecognized configuration parameter \"{name}\""),
         });
+    }
+    let keeps_case = match name.as_str() {
+        "enable_case_sensitive_identifier" => Some(["true", "on"]),
+        "downcase_delimited_identifier" => Some(["false", "off"]),
+        _ => None,
+    };
+    if let (Some(values), Some(value)) = (keeps_case, statement.literal(at + 2))
+        && values.contains(&value.to_ascii_lowercase().as_str())
+    {
+        return Err(missing(&name));
     }
     // Drivers ask for the level of isolation; it is PostgreSQL's own answer.
     let asks_for_level = statement.is_word(0, "SHOW") && name.ends_with("transaction_isolation");
@@ -161,6 +164,25 @@ pub fn analyze(statement: &Statement<'_>) -> Edits {
         return Ok(vec![replaced(statement, end - 2..end, "")]);
     }
     Ok(Vec::new())
+}
+
+/// Redshift: DELETE: FROM may be left out.
+///
+/// # Errors
+/// None; the signature is that of a rule.
+pub fn delete_without_from(statement: &Statement<'_>) -> Edits {
+    let Some(first) = statement
+        .tokens
+        .first()
+        .filter(|_| !statement.is_word(1, "FROM"))
+    else {
+        return Ok(Vec::new());
+    };
+    let place = first.span.end;
+    Ok(vec![Edit {
+        span: place..place,
+        with: " FROM".to_owned(),
+    }])
 }
 
 /// Redshift: INSERT: the table has no alias.

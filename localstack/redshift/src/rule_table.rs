@@ -122,6 +122,7 @@ pub const RULES: &[Rule] = &[
     syntax("no hints in WITH", SINCE_8_0, "WITH|INSERT|CREATE|EXPLAIN … AS [NOT] MATERIALIZED ("),
     syntax("no OVERRIDING", SINCE_8_0, "INSERT … OVERRIDING SYSTEM|USER"),
     rewritten("INSERT takes no alias", "Redshift: INSERT", "INSERT INTO", rewrites::insert_alias),
+    rewritten("DELETE needs no FROM", "Redshift: DELETE", "DELETE", rewrites::delete_without_from),
     syntax("no cursor positions", "Redshift: DELETE; UPDATE", "UPDATE|DELETE … WHERE ^CURRENT OF"),
 
     // ---- SELECT

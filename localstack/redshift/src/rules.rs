@@ -21,6 +21,8 @@
 //! | `'` | a string literal |
 //! | `^A` | `A`; an error blames it, not the last item |
 
+use std::collections::HashSet;
+
 use crate::errors;
 use crate::missing::MISSING;
 use crate::rule_table::RULES;
@@ -112,11 +114,12 @@ pub enum Verdict {
 pub fn judge(statement: &Statement<'_>, when: When) -> Verdict {
     let mut edits = Vec::new();
     let mut interception = None;
+    let vocabulary = Vocabulary::of(statement);
     for rule in MISSING.iter().chain(RULES) {
         if rule.when == When::InBlock && when == When::Always {
             continue;
         }
-        let Some(found) = matched(rule.pattern, statement) else {
+        let Some(found) = matched(rule.pattern, statement, &vocabulary) else {
             continue;
         };
         match rule.action {
@@ -142,7 +145,7 @@ pub fn judge(statement: &Statement<'_>, when: When) -> Verdict {
 /// Whether a transaction block is open after this statement, if it was (`before`) or not.
 #[must_use]
 pub fn block_after(statement: &Statement<'_>, before: When) -> When {
-    if statement.is_word(0, "BEGIN") || matched("START TRANSACTION", statement).is_some() {
+    if statement.is_word(0, "BEGIN") || matches("START TRANSACTION", statement) {
         When::InBlock
     } else if statement.is_one_of(0, &["COMMIT", "END", "ROLLBACK", "ABORT", "TRUNCATE"]) {
         When::Always
@@ -207,9 +210,43 @@ struct Match {
     blamed: usize,
 }
 
+/// What a statement is written with: most patterns name something that is not there, and need no search.
+struct Vocabulary(HashSet<String>);
+
+impl Vocabulary {
+    fn of(statement: &Statement<'_>) -> Self {
+        let mut tokens: HashSet<&str> = HashSet::new();
+        for (at, token) in statement.tokens.iter().enumerate() {
+            match token.kind {
+                Kind::Word | Kind::Symbol => tokens.insert(statement.token(at)),
+                Kind::Text => tokens.insert("'"),
+                _ => true,
+            };
+        }
+        Self(
+            tokens
+                .iter()
+                .map(|token| token.to_ascii_uppercase())
+                .collect(),
+        )
+    }
+
+    /// Whether an item may take some token.
+    fn may_hold(&self, item: &str) -> bool {
+        let is_optional = item.len() > 1 && item.starts_with('[');
+        let item = item.trim_start_matches('^');
+        is_optional
+            || matches!(item, "…" | "_")
+            || item.split('|').any(|word| self.0.contains(word))
+    }
+}
+
 /// Whether a pattern matches a statement, and where.
-fn matched(pattern: &str, statement: &Statement<'_>) -> Option<Match> {
+fn matched(pattern: &str, statement: &Statement<'_>, vocabulary: &Vocabulary) -> Option<Match> {
     let items: Vec<&str> = pattern.split_whitespace().collect();
+    if !items.iter().all(|item| vocabulary.may_hold(item)) {
+        return None;
+    }
     let mut blamed = None;
     let end = matched_from(&items, statement, 0, &mut blamed)?;
     let last = end.saturating_sub(1);
@@ -222,7 +259,7 @@ fn matched(pattern: &str, statement: &Statement<'_>) -> Option<Match> {
 /// Whether a pattern matches a statement.
 #[must_use]
 pub fn matches(pattern: &str, statement: &Statement<'_>) -> bool {
-    matched(pattern, statement).is_some()
+    matched(pattern, statement, &Vocabulary::of(statement)).is_some()
 }
 
 /// The index after the last token taken by `items` when they begin at `at`.
@@ -321,7 +358,9 @@ mod tests {
             ("… ON [F] [X] (", Some((19, 19))),
             ("…", Some((0, 0))),
         ] {
-            let found = matched(pattern, &statement).map(|found| (found.last, found.blamed));
+            let vocabulary = Vocabulary::of(&statement);
+            let found =
+                matched(pattern, &statement, &vocabulary).map(|found| (found.last, found.blamed));
             assert_eq!(found, expected, "{pattern}");
         }
     }
@@ -407,6 +446,7 @@ mod tests {
                 "select pg_catalog.sysdate(), a from t where b < pg_catalog.sysdate()",
             ),
             ("select x::varchar(max)", "select x::varchar(65535)"),
+            ("delete t where a = 1", "delete FROM t where a = 1"),
             ("SET query_group TO 'x'", "SET redshift.query_group TO 'x'"),
             ("select 1 -- end", "select 1"),
             ("BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN "),
@@ -440,7 +480,7 @@ mod tests {
             ("select a from #t as x", "select a from \"#t\" as x"),
             (
                 "select a from (select 1 a) where a in (select extract(day from (select b)) from (select 2))",
-                "select a from (select 1 a) AS nameless_3 where a in (select extract(day from (select b)) from (select 2) AS nameless_25)",
+                "select a from (select 1 a) AS nameless_3 where a in (select local_redshift.\"date_part\"('day' , (select b)) from (select 2) AS nameless_23)",
             ),
             (
                 "select a from (select 1) x join (select 2) on true",
@@ -517,6 +557,12 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), MISSING.len() + RULES.len());
+        assert!(
+            MISSING
+                .iter()
+                .chain(RULES)
+                .all(|rule| rule.pattern == rule.pattern.to_ascii_uppercase())
+        );
         assert!(
             MISSING
                 .iter()

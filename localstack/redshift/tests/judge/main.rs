@@ -1160,3 +1160,14 @@ async fn what_no_rule_knows_is_logged_without_its_literals() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_statement_over_16_mb_is_refused() {
+    let (client, _) = STACK.connect().await;
+    let query = |length: usize| format!("SELECT '{}'", "x".repeat(length - 9));
+    client.batch_execute(&query(16 << 20)).await.unwrap();
+    let large = query((16 << 20) + 1);
+    let expected = "42601 Statement is too large. Statement Size: 16777217 bytes. Maximum Allowed: 16777216 bytes []";
+    assert_eq!(error(&client, &large).await, expected);
+    assert_eq!(told(&client.prepare(&large).await.unwrap_err()), expected);
+}
