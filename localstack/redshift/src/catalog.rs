@@ -62,10 +62,7 @@ pub fn views(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
 }
 
 fn is_name(statement: &Statement<'_>, at: usize) -> bool {
-    matches!(
-        statement.kind(at),
-        Some(Kind::Word | Kind::QuotedName)
-    )
+    matches!(statement.kind(at), Some(Kind::Word | Kind::QuotedName))
 }
 
 fn is_relation(name: &str) -> bool {
@@ -116,7 +113,19 @@ fn aliases_in_where(statement: &Statement<'_>) -> Vec<Edit> {
         if !statement.is_word(select, "SELECT") {
             continue;
         }
-        let end = end_of_level(statement, select, &["UNION", "EXCEPT", "INTERSECT", "ORDER", "GROUP", "HAVING", "LIMIT"]);
+        let end = end_of_level(
+            statement,
+            select,
+            &[
+                "UNION",
+                "EXCEPT",
+                "INTERSECT",
+                "ORDER",
+                "GROUP",
+                "HAVING",
+                "LIMIT",
+            ],
+        );
         let from = end_of_level(statement, select, &["FROM"]).min(end);
         let condition = end_of_level(statement, select, &["WHERE"]).min(end);
         let relations: Vec<String> = (from..condition)
@@ -176,7 +185,8 @@ fn aliases(statement: &Statement<'_>, list: Range<usize>) -> Vec<Alias> {
 
 fn alias(statement: &Statement<'_>, item: Range<usize>) -> Option<Alias> {
     let end = statement.after_name(item.start)?;
-    let is_alias = statement.is_word(end, "AS") && is_name(statement, end + 1) && end + 2 == item.end;
+    let is_alias =
+        statement.is_word(end, "AS") && is_name(statement, end + 1) && end + 2 == item.end;
     (is_alias && !statement.is_word(item.start, "NULL")).then(|| Alias {
         name: statement.name(end + 1),
         column: item.start..end,
@@ -194,7 +204,7 @@ fn is_bare(statement: &Statement<'_>, at: usize) -> bool {
     is_name(statement, at)
         && !statement.is_symbol(at + 1, ".")
         && !statement.is_symbol(at + 1, "(")
-        && !(at > 0 && statement.is_symbol(at - 1, "."))
+        && (at == 0 || !statement.is_symbol(at - 1, "."))
 }
 
 #[cfg(test)]
@@ -211,7 +221,10 @@ mod tests {
     #[test]
     fn names_are_sent_to_our_views() {
         let cases = [
-            ("select * from pg_class", "select * from local_redshift.pg_class"),
+            (
+                "select * from pg_class",
+                "select * from local_redshift.pg_class",
+            ),
             (
                 "select c.oid from pg_catalog.pg_class c join \"pg_catalog\".\"pg_attribute\" a on true",
                 "select c.oid from local_redshift.pg_class c join local_redshift.\"pg_attribute\" a on true",

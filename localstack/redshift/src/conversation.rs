@@ -227,9 +227,7 @@ impl Session<'_> {
             verdicts.push(verdict);
         }
         // A comment that tells of attributes is found only where its statement is alone.
-        let passes = |verdict: &Verdict| {
-            matches!(verdict, Verdict::Run(text) if statements.len() == 1 || !attributes::are_told(text))
-        };
+        let passes = |verdict: &Verdict| matches!(verdict, Verdict::Run(text) if statements.len() == 1 || !attributes::are_told(text));
         if verdicts.iter().all(passes) {
             let same = verdicts.iter().zip(&statements).all(|(verdict, statement)| {
                 matches!(verdict, Verdict::Run(text) if text == statement.text())

@@ -153,10 +153,24 @@ async fn write_rows(
         )
         .await?;
     let urls: Vec<&str> = ended.files.iter().map(|file| cut(&file.url, 256)).collect();
-    let sizes: Vec<i64> = ended.files.iter().map(|file| counted(file.content_length)).collect();
+    let sizes: Vec<i64> = ended
+        .files
+        .iter()
+        .map(|file| counted(file.content_length))
+        .collect();
     let rows: Vec<i64> = ended.files.iter().map(|file| counted(file.rows)).collect();
     client
-        .execute(FILES, &[&ended.user, &ended.query, &ended.started, &urls, &sizes, &rows])
+        .execute(
+            FILES,
+            &[
+                &ended.user,
+                &ended.query,
+                &ended.started,
+                &urls,
+                &sizes,
+                &rows,
+            ],
+        )
         .await?;
     if let Some(fault) = fault {
         client

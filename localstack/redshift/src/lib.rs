@@ -25,6 +25,7 @@ pub mod behind;
 pub mod catalog;
 pub mod certificate;
 pub mod checksum;
+mod clauses;
 pub mod client;
 pub mod cluster;
 pub mod column_types;

@@ -697,9 +697,7 @@ mod tests {
         let source = "ALTER TABLE t ALTER COLUMN c TYPE varchar(300)";
         assert_eq!(
             verdict(source, When::Always),
-            Verdict::Run(format!(
-                "{source} /*local_redshift {{\"widened\":\"c\"}}*/"
-            ))
+            Verdict::Run(format!("{source} /*local_redshift {{\"widened\":\"c\"}}*/"))
         );
         let Verdict::Refused(refusal) = verdict(source, When::InBlock) else {
             panic!("widened in a block");
