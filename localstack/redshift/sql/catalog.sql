@@ -243,6 +243,11 @@ CREATE VIEW pg_catalog.pg_class_info AS
         relkind, relnatts, relhaspkey, reldiststyle, NULL::timestamp AS relcreationtime, relacl
     FROM local_redshift.pg_class;
 
+CREATE VIEW pg_catalog.pg_proc_info AS
+    SELECT oid AS prooid, proname, pronamespace, proowner, prolang, proisagg, prosecdef, proisstrict, proretset, provolatile,
+        pronargs, prorettype, proargtypes, proallargtypes, proargmodes, proargnames, prokind, prosrc, probin, proacl
+    FROM local_redshift.pg_proc;
+
 -- Redshift: SVV_TABLES, SVV_COLUMNS.
 CREATE VIEW pg_catalog.svv_tables AS
     SELECT current_database()::text AS table_catalog, nspname::text AS table_schema, relname::text AS table_name,
@@ -365,7 +370,7 @@ CREATE VIEW pg_catalog.svv_table_info AS
     CROSS JOIN LATERAL (SELECT local_redshift.row_count(table_oid) AS rows) AS counted
     WHERE relkind = 'r' AND diststyle IS NOT NULL AND rows > 0 AND local_redshift.judge_superuser('svv_table_info');
 
-GRANT SELECT ON pg_catalog.pg_table_def, pg_catalog.pg_class_info, pg_catalog.svv_tables, pg_catalog.svv_columns,
+GRANT SELECT ON pg_catalog.pg_table_def, pg_catalog.pg_class_info, pg_catalog.pg_proc_info, pg_catalog.svv_tables, pg_catalog.svv_columns,
     pg_catalog.svv_redshift_schemas, pg_catalog.svv_redshift_tables, pg_catalog.svv_redshift_columns,
     pg_catalog.svv_redshift_databases, pg_catalog.svv_all_schemas, pg_catalog.svv_all_tables, pg_catalog.svv_all_columns,
     pg_catalog.svv_external_schemas, pg_catalog.svv_external_tables, pg_catalog.svv_external_columns,

@@ -90,6 +90,30 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A cast to VARCHAR(n) cuts by bytes, at the end of a character; an assignment loses blanks alone. Redshift: CAST and
+-- CONVERT; Character types. That no character is cut in two: INFER. PostgreSQL's own function is called by its number
+-- and cannot be replaced, so the cast is given another.
+CREATE FUNCTION local_redshift.fit_bytes(value varchar, width integer, explicit boolean) RETURNS varchar
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    bytes bytea := convert_to(value, 'UTF8');
+    kept integer := width;
+BEGIN
+    WHILE get_byte(bytes, kept) & 192 = 128 LOOP
+        kept := kept - 1;
+    END LOOP;
+    IF explicit OR btrim(convert_from(substring(bytes FROM kept + 1), 'UTF8'), ' ') = '' THEN
+        RETURN convert_from(substring(bytes FOR kept), 'UTF8');
+    END IF;
+    RAISE EXCEPTION 'value too long for type character varying(%)', width USING ERRCODE = '22001';
+END $$;
+CREATE FUNCTION local_redshift.to_varchar(value varchar, modifier integer, explicit boolean) RETURNS varchar
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN modifier < 4 OR octet_length(value) <= modifier - 4 THEN value
+        ELSE local_redshift.fit_bytes(value, modifier - 4, explicit) END;
+UPDATE pg_catalog.pg_cast SET castfunc = 'local_redshift.to_varchar'::regproc
+    WHERE castsource = 'varchar'::regtype AND casttarget = 'varchar'::regtype;
+
 -- CHAR takes single-byte characters alone. Redshift: Character types.
 CREATE FUNCTION local_redshift.is_ascii(value text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$

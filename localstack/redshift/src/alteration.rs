@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::attributes::{Attributes, Key, SortKey, SortStyle};
+use crate::clauses;
 use crate::ddl;
 use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Statement};
@@ -29,14 +30,14 @@ pub fn table_change(statement: &Statement<'_>) -> Edits {
     };
     let table = statement.name(action - 1);
     let end = statement.tokens.len();
-    let items = ddl::items(statement, action..end);
+    let items = clauses::items(statement, action..end);
     let mut attributes = Attributes::default();
     let kept = items
         .iter()
         .map(|item| attribute_change(statement, &table, item, &mut attributes))
         .collect::<Result<Vec<bool>, _>>()?;
     let edits = if items.len() == kept.iter().filter(|&&is_ours| is_ours).count() {
-        vec![ddl::replaced(statement, action..end, NOTHING)]
+        vec![clauses::replaced(statement, action..end, NOTHING)]
     } else if items.len() > 1 {
         return Err(syntax_error(","));
     } else if statement.is_word(action, "ADD") {
@@ -44,10 +45,10 @@ pub fn table_change(statement: &Statement<'_>) -> Edits {
     } else {
         other_change(statement, &table, action..end, &mut attributes)?
     };
-    ddl::consistent(&table, &attributes)?;
+    clauses::consistent(&table, &attributes)?;
     Ok(edits
         .into_iter()
-        .chain(ddl::told(statement, &attributes))
+        .chain(clauses::told(statement, &attributes))
         .collect())
 }
 
@@ -61,7 +62,7 @@ fn attribute_change(
     let at = item.start;
     let end = if statement.is_word(at, "ALTER") {
         altered_attribute(statement, table, at + 1, attributes)?
-    } else if statement.is_word(at, "ADD") && ddl::is_constraint(statement, at + 1) {
+    } else if statement.is_word(at, "ADD") && clauses::is_constraint(statement, at + 1) {
         attributes
             .keys
             .push(added_key(statement, at + 1..item.end)?);
@@ -95,7 +96,7 @@ fn altered_attribute(
         return Ok(Some(at + 2));
     }
     if statement.is_word(at, "DISTSTYLE") {
-        let end = ddl::distribution(statement, table, at, attributes)?;
+        let end = clauses::distribution(statement, table, at, attributes)?;
         if !statement.is_word(at + 1, "KEY") {
             return Ok(end);
         }
@@ -115,7 +116,7 @@ fn altered_attribute(
         });
         return Ok(Some(at + 2));
     }
-    if let Some(end) = ddl::sort_key(statement, table, at, attributes)? {
+    if let Some(end) = clauses::sort_key(statement, table, at, attributes)? {
         return Ok(Some(end));
     }
     if statement.is_word(at, "ENCODE") && statement.is_word(at + 1, "AUTO") {
@@ -127,7 +128,7 @@ fn altered_attribute(
         return Ok(None);
     }
     let column = statement.name(name);
-    let encoding = ddl::encoding(statement, &column, name + 2)?;
+    let encoding = clauses::encoding(statement, &column, name + 2)?;
     attributes.encodings.push(encoding);
     Ok(Some(name + 3))
 }
@@ -135,7 +136,7 @@ fn altered_attribute(
 /// `[CONSTRAINT name] PRIMARY KEY (…) | UNIQUE (…) | FOREIGN KEY …`: recorded, never enforced, so that duplicates
 /// which are there already do no harm.
 fn added_key(statement: &Statement<'_>, item: Range<usize>) -> Result<Key, Refusal> {
-    if let Some(key) = ddl::foreign_key(statement, &item)? {
+    if let Some(key) = clauses::foreign_key(statement, &item)? {
         return Ok(key);
     }
     let named = statement.is_word(item.start, "CONSTRAINT");
@@ -147,7 +148,7 @@ fn added_key(statement: &Statement<'_>, item: Range<usize>) -> Result<Key, Refus
     } else {
         return Err(syntax_error(statement.token(at)));
     };
-    let columns = ddl::names(statement, list)?;
+    let columns = clauses::names(statement, list)?;
     match statement.after_group(list) {
         Some(end) if end < item.end => Err(syntax_error(statement.token(end))),
         _ => Ok(Key {
@@ -182,7 +183,7 @@ fn added_column(
     } else {
         return ddl::column(statement, table, name..item.end, attributes);
     };
-    Err(ddl::unsupported(refused.to_owned()))
+    Err(clauses::unsupported(refused.to_owned()))
 }
 
 fn words_outside_groups(statement: &Statement<'_>, within: Range<usize>, words: &[&str]) -> bool {
@@ -227,7 +228,7 @@ fn other_change(
         if statement.is_word(at + 1, "CONSTRAINT") {
             return Err(syntax_error(statement.token(at + 2)));
         }
-        return ddl::not_reserved(statement, item.end - 1).map(|()| Vec::new());
+        return clauses::not_reserved(statement, item.end - 1).map(|()| Vec::new());
     }
     if statement.is_word(at, "OWNER") {
         return Ok(Vec::new());
@@ -246,12 +247,12 @@ fn altered_column(
     if statement.is_one_of(name + 1, &["SET", "DROP"]) {
         let verb = statement.token(name + 1).to_ascii_uppercase();
         if statement.is_word(name + 2, "DEFAULT") {
-            return Err(ddl::unsupported(
+            return Err(clauses::unsupported(
                 "ALTER COLUMN SET/DROP DEFAULT is not supported".to_owned(),
             ));
         }
         if statement.is_word(name + 2, "NOT") {
-            return Err(ddl::unsupported(format!(
+            return Err(clauses::unsupported(format!(
                 "ALTER COLUMN {verb} NOT NULL is not supported"
             )));
         }
@@ -262,14 +263,14 @@ fn altered_column(
     }
     let (edits, after) = ddl::column_type(statement, table, name, name + 2)?;
     if statement.is_word(after, "USING") {
-        return Err(ddl::unsupported(
+        return Err(clauses::unsupported(
             "ALTER TABLE ALTER COLUMN does not support USING expression".to_owned(),
         ));
     }
     let is_varchar = statement.is_one_of(name + 2, &["VARCHAR", "NVARCHAR"])
         || statement.is_word(name + 3, "VARYING");
     if !is_varchar {
-        return Err(ddl::unsupported(format!(
+        return Err(clauses::unsupported(format!(
             "cannot alter column \"{}\" of relation \"{table}\", target data type must be character \
              varying",
             statement.name(name)

@@ -204,7 +204,7 @@ fn is_bare(statement: &Statement<'_>, at: usize) -> bool {
     is_name(statement, at)
         && !statement.is_symbol(at + 1, ".")
         && !statement.is_symbol(at + 1, "(")
-        && !(at > 0 && statement.is_symbol(at - 1, "."))
+        && (at == 0 || !statement.is_symbol(at - 1, "."))
 }
 
 #[cfg(test)]

@@ -110,16 +110,17 @@ pub fn reworded(fields: Fields) -> Fields {
             .with(b'M', "cannot set an identity column to a value"),
         // Redshift says "relation" where PostgreSQL 11 began to say "table" and "view".
         "42501" => {
-            let message = fields
-                .get(b'M')
-                .replace(
-                    "permission denied for table",
-                    "permission denied for relation",
-                )
-                .replace(
-                    "permission denied for view",
-                    "permission denied for relation",
-                );
+            let message = [
+                "permission denied for table",
+                "permission denied for view",
+                "must be owner of table",
+                "must be owner of view",
+            ]
+            .into_iter()
+            .fold(fields.get(b'M').to_owned(), |message, words| {
+                let (start, _) = words.rsplit_once(' ').unwrap_or_default();
+                message.replace(words, &format!("{start} relation"))
+            });
             fields.with(b'M', message)
         }
         // Two sessions that create the same table at once meet in PostgreSQL's catalogue.

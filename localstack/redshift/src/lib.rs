@@ -27,6 +27,7 @@ pub mod calls;
 pub mod catalog;
 pub mod certificate;
 pub mod checksum;
+mod clauses;
 pub mod client;
 pub mod cluster;
 pub mod column_types;
