@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::authorization::{self, Authorization};
 use crate::errors::printable;
 use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Kind, Statement, edited};
@@ -35,35 +36,6 @@ pub struct Copy {
     pub update_statistics: bool,
     /// The statement with its secrets masked.
     pub masked: String,
-}
-
-/// Who reads the objects. Redshift: Authorization parameters.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Authorization {
-    /// A role or a chain of them, or the default.
-    Role(String),
-    /// Keys of their own.
-    Keys {
-        /// Access key id.
-        id: String,
-        /// Secret access key.
-        secret: String,
-        /// Session token, if any.
-        token: Option<String>,
-    },
-}
-
-impl std::fmt::Debug for Authorization {
-    /// Never the secret: this type stands in a struct that tests print.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Role(role) => formatter.debug_tuple("Role").field(role).finish(),
-            Self::Keys { id, .. } => formatter
-                .debug_struct("Keys")
-                .field("id", id)
-                .finish_non_exhaustive(),
-        }
-    }
 }
 
 /// Parameters that Redshift has, but not with Parquet. Redshift: COPY; COPY from columnar data
@@ -294,7 +266,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let (role, _) = self.text()?;
-        self.copy.authorization = Authorization::Role(checked_role(role)?);
+        self.copy.authorization = Authorization::Role(authorization::checked_role(role)?);
         Ok(())
     }
 
@@ -303,36 +275,11 @@ impl<'a> Reader<'a> {
         self.once("CREDENTIALS")?;
         self.methods += 1;
         let (text, span) = self.text_after_as()?;
-        // SESSION is a word of IAM_ROLE alone.
-        if let Some(role) = text
-            .strip_prefix("aws_iam_role=")
-            .filter(|role| *role != "SESSION")
-        {
-            self.copy.authorization = Authorization::Role(checked_role(role.to_owned())?);
-            return Ok(());
+        let authorization = authorization::of_credentials(&text)?;
+        if matches!(authorization, Authorization::Keys { .. }) {
+            self.secrets.push(span);
         }
-        self.secrets.push(span);
-        let (mut id, mut secret, mut token) = (None, None, None);
-        for part in text.split(';') {
-            match part.split_once('=') {
-                Some((_, value)) if value.is_empty() || value.contains(char::is_whitespace) => {
-                    return Err(invalid_credentials());
-                }
-                Some(("aws_access_key_id", value)) if id.is_none() => id = Some(value.to_owned()),
-                Some(("aws_secret_access_key", value)) if secret.is_none() => {
-                    secret = Some(value.to_owned());
-                }
-                Some(("token", value)) if token.is_none() => token = Some(value.to_owned()),
-                Some(("master_symmetric_key", _)) => {
-                    return Err(not_supported("MASTER_SYMMETRIC_KEY"));
-                }
-                _ => return Err(invalid_credentials()),
-            }
-        }
-        let (Some(id), Some(secret)) = (id, secret) else {
-            return Err(invalid_credentials());
-        };
-        self.copy.authorization = Authorization::Keys { id, secret, token };
+        self.copy.authorization = authorization;
         Ok(())
     }
 
@@ -431,7 +378,7 @@ impl<'a> Reader<'a> {
                 self.methods += 1;
                 self.copy.authorization = Authorization::Keys { id, secret, token };
             }
-            _ => return Err(invalid_credentials()),
+            _ => return Err(authorization::invalid_credentials()),
         }
         match self.methods {
             0 => Err(refused(
@@ -524,45 +471,20 @@ fn fits_the_host(name: &str) -> Result<(), Refusal> {
     ))
 }
 
-/// A role's ARN, or several with commas and no blanks between them. Redshift: Role chaining.
-fn checked_role(role: String) -> Result<String, Refusal> {
-    let is_arn = |arn: &str| {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        matches!(parts.as_slice(), ["arn", partition, "iam", "", account, name]
-            if partition.starts_with("aws")
-                && account.len() == 12
-                && account.bytes().all(|digit| digit.is_ascii_digit())
-                && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace)))
-    };
-    if role == "SESSION" || role.split(',').all(is_arn) {
-        Ok(role)
-    } else {
-        Err(refused(
-            "42601",
-            "Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account-id>:role/<role-name>'",
-        ))
-    }
-}
-
-fn refused(code: &'static str, message: &str) -> Refusal {
+/// A refusal of these words.
+pub(crate) fn refused(code: &'static str, message: &str) -> Refusal {
     Refusal {
         code,
         message: message.to_owned(),
     }
 }
 
-fn not_supported(word: &str) -> Refusal {
+/// The refusal of a parameter that Parquet does not go with.
+pub(crate) fn not_supported(word: &str) -> Refusal {
     Refusal {
         code: "0A000",
         message: format!("{word} argument is not supported for PARQUET based COPY"),
     }
-}
-
-fn invalid_credentials() -> Refusal {
-    refused(
-        "42601",
-        "Invalid credentials. Must be of the format: credentials 'aws_iam_role=...' or 'aws_access_key_id=...;aws_secret_access_key=...[;token=...]'",
-    )
 }
 
 #[cfg(test)]

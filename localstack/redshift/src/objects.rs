@@ -11,7 +11,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::copy::{Authorization, Copy};
+use crate::authorization::Authorization;
+use crate::copy::Copy;
 use crate::errors::{LoadFault, printable};
 
 /// A manifest is refused beyond this; 100,000 entries of 200 bytes are 20 MB.

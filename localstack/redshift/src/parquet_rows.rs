@@ -47,7 +47,7 @@ enum Field {
     /// The file has none: NULL.
     Missing,
     /// A column without children.
-    Flat(Reading, Column),
+    Flat(Reading, Box<Column>),
     /// A column with children, its leaves.
     Nested(Arc<Shape>, Vec<Column>),
 }
@@ -102,8 +102,21 @@ impl ParquetFile {
                 .ok_or_else(broken)?;
             objects.range(source, start..source.size - 8).await?
         };
-        let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|_| broken())?;
-        let converted = converted_types(&footer).ok_or_else(broken)?;
+        Self::of_footer(source, file_name.clone(), &footer, targets, options)
+    }
+
+    /// Holds a footer (the Thrift bytes of FileMetaData) against the table.
+    fn of_footer(
+        source: &Source,
+        file_name: String,
+        footer: &[u8],
+        targets: &[Target],
+        options: Options,
+    ) -> Result<Self, LoadFault> {
+        let url = source.url();
+        let broken = || invalid_version(&file_name, &url);
+        let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(|_| broken())?;
+        let converted = converted_types(footer).ok_or_else(broken)?;
         let schema = metadata.file_metadata().schema_descr();
         let bindings = bindings(schema, &converted, targets, options, &url, &file_name)?;
         check_encodings(&metadata).map_err(|context| {
@@ -219,7 +232,10 @@ impl ParquetFile {
                 let leaves = leaves.collect::<Result<_, ParquetError>>()?;
                 Ok(Field::Nested(Arc::clone(shape), leaves))
             }
-            reading => Ok(Field::Flat(reading.clone(), column(binding.leaves.start)?)),
+            reading => {
+                let column = column(binding.leaves.start)?;
+                Ok(Field::Flat(reading.clone(), Box::new(column)))
+            }
         };
         self.bindings.iter().map(field).collect()
     }
@@ -407,4 +423,146 @@ fn check_encodings(metadata: &ParquetMetaData) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::data_type::{ByteArrayType, Int64Type};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::column_types::TargetType;
+
+    const ROWS: i16 = 50;
+
+    /// A file of a number, a text and a list of numbers.
+    fn file(compression: Compression) -> Vec<u8> {
+        let schema = "message m { optional int64 a; optional binary b (UTF8);
+            optional group c (LIST) { repeated group list { optional int64 element; } } }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let properties = WriterProperties::builder().set_compression(compression);
+        let mut bytes = Vec::new();
+        let mut writer =
+            SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties.build())).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let numbers: Vec<i64> = (0..i64::from(ROWS)).collect();
+        let texts: Vec<_> = (0..ROWS)
+            .map(|row| format!("row {row}").as_str().into())
+            .collect();
+        let there = vec![1; numbers.len()];
+        let filled = vec![3; numbers.len()];
+        let starts = vec![0; numbers.len()];
+        for at in 0..3 {
+            let mut column = group.next_column().unwrap().unwrap();
+            match at {
+                0 => column
+                    .typed::<Int64Type>()
+                    .write_batch(&numbers, Some(&there), None),
+                1 => column
+                    .typed::<ByteArrayType>()
+                    .write_batch(&texts, Some(&there), None),
+                _ => {
+                    column
+                        .typed::<Int64Type>()
+                        .write_batch(&numbers, Some(&filled), Some(&starts))
+                }
+            }
+            .unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+        bytes
+    }
+
+    fn rows() -> Rows {
+        let target = |name: &str, kind| Target {
+            name: name.into(),
+            kind,
+            spelled: String::new(),
+            not_null: false,
+        };
+        Rows {
+            targets: Arc::new([
+                target("a", TargetType::BigInt),
+                target("b", TargetType::Varchar(100)),
+                target("c", TargetType::Super),
+            ]),
+            limits: Limits {
+                accept_invalid: None,
+                super_bytes: 16 << 20,
+            },
+            row_bytes: 4 << 20,
+        }
+    }
+
+    /// All rows of a file, encoded.
+    fn encoded(bytes: &[u8]) -> Result<(u64, Vec<u8>), LoadFault> {
+        let source = Source {
+            bucket: "b".into(),
+            key: "k".into(),
+            size: bytes.len() as u64,
+        };
+        let end = bytes.len() - 8;
+        let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+        let footer = &bytes[end.saturating_sub(length)..end];
+        let options = Options {
+            serialize_to_json: true,
+            ..Options::default()
+        };
+        let rows = rows();
+        let file = ParquetFile::of_footer(&source, "k".into(), footer, &rows.targets, options)?;
+        let (mut count, mut out) = (0, Vec::new());
+        for (group, place) in file.places.iter().enumerate() {
+            let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
+            let bytes = GroupBytes {
+                start: place.start as u64,
+                bytes: Bytes::copy_from_slice(&bytes[place]),
+            };
+            count += file.encode(group, bytes, &rows, &mut |piece| {
+                out.extend_from_slice(&piece);
+                true
+            })?;
+        }
+        Ok((count, out))
+    }
+
+    #[test]
+    fn rows_of_all_codecs_are_the_same() {
+        let (count, plain) = encoded(&file(Compression::UNCOMPRESSED)).unwrap();
+        assert_eq!(count, u64::from(ROWS.unsigned_abs()));
+        let first = b"\0\x03\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\x05row 0\0\0\0\x03[0]";
+        assert_eq!(&plain[..first.len()], first);
+        for compression in [
+            Compression::SNAPPY,
+            Compression::GZIP(parquet::basic::GzipLevel::default()),
+            Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+        ] {
+            assert_eq!(
+                encoded(&file(compression)).unwrap().1,
+                plain,
+                "{compression}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_change_of_a_footer_makes_it_panic(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4)
+        ) {
+            let mut bytes = file(Compression::UNCOMPRESSED);
+            let end = bytes.len() - 8;
+            let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+            for (at, byte) in changes {
+                bytes[end - length + at.index(length)] = byte;
+            }
+            let _ = encoded(&bytes);
+        }
+    }
 }

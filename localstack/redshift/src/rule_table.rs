@@ -178,6 +178,7 @@ pub const RULES: &[Rule] = &[
 
     // ---- Anything
     rewritten("names of more than 63 bytes", "this local Redshift does not have them; PostgreSQL would cut them without an error", "…", rewrites::short_names),
+    rewritten("a number ends where a word begins", "CODE: the metadata queries of Redshift's own driver (`THEN 4WHEN`)", "…", rewrites::number_ends),
     rewritten("SYSDATE is a word, not a call", "Redshift: SYSDATE function", "… SYSDATE", rewrites::sysdate),
     rewritten("a query in FROM needs no name", "CODE: the metadata queries of Redshift's own driver", "… FROM|JOIN ( SELECT|WITH", rewrites::nameless_queries),
     rewritten("MINUS is EXCEPT", "Redshift: UNION, INTERSECT, and EXCEPT", "… MINUS SELECT|(", rewrites::minus),

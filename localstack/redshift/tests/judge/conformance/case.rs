@@ -131,6 +131,9 @@ pub(crate) struct File {
     /// Whether the ConvertedType of instants is taken out, so that the logical type stands alone.
     #[serde(default)]
     pub(crate) logical_alone: bool,
+    /// Bytes of it that are others: places and values.
+    #[serde(default)]
+    pub(crate) set: Vec<(usize, u8)>,
     /// So many bytes are missing at its end.
     #[serde(default)]
     pub(crate) cut: usize,

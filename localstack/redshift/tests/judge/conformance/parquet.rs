@@ -26,6 +26,9 @@ pub(crate) fn bytes(file: &File) -> Vec<u8> {
             if let Some(number) = file.codec.as_deref().and_then(number_alone) {
                 name_codec(&mut bytes, number);
             }
+            for &(at, value) in &file.set {
+                bytes[at] = value;
+            }
             bytes.truncate(bytes.len() - file.cut);
             bytes
         }
