@@ -319,7 +319,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "the catalog has Redshift's columns",
         "Redshift: System catalog tables; PG_TABLE_DEF",
-        "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF",
+        "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF|PG_GET_INDEXDEF",
         Action::Rewrite(catalog::views),
     ),
     rule(
