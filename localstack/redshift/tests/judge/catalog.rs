@@ -7,6 +7,7 @@ use crate::support::STACK;
 fn described(schema: &str, definitions: &str, commands: &[&str]) -> String {
     let begin = format!("CREATE SCHEMA {schema}; SET search_path TO {schema};");
     let mut arguments = vec!["-q", "-c", &begin, "-c", definitions];
+    arguments.extend(["-c", "\\pset tuples_only off"]);
     for command in commands {
         arguments.extend(["-c", command]);
     }
@@ -59,18 +60,18 @@ async fn psql_describes_without_an_option() {
 async fn attributes_are_kept_in_the_extended_protocol() {
     let (client, _) = STACK.connect().await;
     let statement = client
-        .prepare("CREATE TABLE extended (a int ENCODE zstd DISTKEY, b int) SORTKEY (b, a)")
+        .prepare("CREATE TABLE kept_extended (a int ENCODE zstd DISTKEY, b int) SORTKEY (b, a)")
         .await
         .unwrap();
     client.execute(&statement, &[]).await.unwrap();
     client
-        .execute("ALTER TABLE extended ALTER COLUMN b ENCODE delta", &[])
+        .execute("ALTER TABLE kept_extended ALTER COLUMN b ENCODE delta", &[])
         .await
         .unwrap();
     let kept = client
         .query(
             "SELECT \"column\"::varchar, encoding, distkey, sortkey FROM pg_table_def WHERE tablename = $1",
-            &[&"extended"],
+            &[&"kept_extended"],
         )
         .await
         .unwrap();
