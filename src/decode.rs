@@ -4,6 +4,7 @@
 //! record leaves nothing behind, neither values nor facts. It makes no choice of types (`facts`
 //! does), and cuts no input (`frame` does).
 
+mod bytes;
 mod columns;
 mod keys;
 mod nested;
@@ -158,7 +159,7 @@ pub fn outgrown(schema: &Schema, facts: &Facts) -> Vec<Outgrown> {
 /// as a rejected record is data.
 pub fn decode(chunk: &Chunk, schema: &Schema, unknown: UnknownKeys) -> Result<Decoded, CutInside> {
     let mut run = Run {
-        records: Records::new(schema, unknown),
+        records: Records::new(schema, unknown, chunk.longest_record),
         rejects: Vec::new(),
         counts: Vec::new(),
     };

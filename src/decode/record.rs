@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef};
 
 use super::columns::{Bool, Columns, Refusal};
 use super::keys::{Belongs, Keys, START, Slot};
-use super::nested::{self, Check, Work};
+use super::nested::{self, Check, Flawed, Work};
 use super::reason::{NestedFlaw, Reason, SyntaxError};
 use super::scan::{Broken, Escapes, Scanner, Span};
 use super::text::{BadText, resolve};
@@ -50,12 +50,14 @@ pub(super) struct Records<'s> {
     /// Columns that were null in a record that was kept
     seen_null: Vec<bool>,
     row_bytes: u64,
+    /// In bytes as written
+    longest_record: usize,
     work: Work,
     scratch: String,
 }
 
 impl<'s> Records<'s> {
-    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys) -> Self {
+    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys, longest_record: usize) -> Self {
         let columns = schema.columns.iter().enumerate();
         Self {
             schema,
@@ -73,6 +75,7 @@ impl<'s> Records<'s> {
             nulls: Vec::new(),
             seen_null: vec![false; schema.columns.len()],
             row_bytes: 0,
+            longest_record,
             work: Work::default(),
             scratch: String::new(),
         }
@@ -98,7 +101,9 @@ impl<'s> Records<'s> {
         self.nulls.clear();
         self.untracked = Untracked::default();
         self.row_bytes = 0;
-        let outcome = self.object(scanner).and_then(|()| self.check_row(start));
+        let outcome = self
+            .object(scanner)
+            .and_then(|()| self.check_row(start, scanner.at));
         match outcome {
             Ok(()) => {
                 self.commit();
@@ -136,7 +141,16 @@ impl<'s> Records<'s> {
 
     /// What can be said of a row only when it is complete.
     #[inline]
-    fn check_row(&self, start: usize) -> Result<(), Stop> {
+    fn check_row(&self, start: usize, end: usize) -> Result<(), Stop> {
+        if end - start > self.longest_record {
+            return Err(Stop::Doomed(Doom {
+                at: start,
+                reason: Reason::RecordTooLong {
+                    bytes: (end - start) as u64,
+                    limit: self.longest_record as u64,
+                },
+            }));
+        }
         for column in &self.required {
             if !self.keys.has_column(*column) {
                 return Err(self.missing(start, *column));
@@ -221,10 +235,13 @@ impl<'s> Records<'s> {
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
                 return Err(Stop::Doomed(doom));
             }
-            // Not tracked: no more than the grammar matters, as no schema will come of it
+            // Not tracked: no schema will come of it, but the record is kept
             Err(None) => {
-                nested::value(scanner, &mut self.work, Check::Grammar)?;
-                return Ok(last);
+                let flawed = nested::value(scanner, &mut self.work, Check::Sound)?;
+                return match flawed {
+                    None => Ok(last),
+                    Some(flawed) => Err(unsound(written(scanner, at).unwrap_or_default(), flawed)),
+                };
             }
         };
         if let Some(first) = self.keys.see(slot, at) {
@@ -417,16 +434,7 @@ impl<'s> Records<'s> {
         let start = scanner.at;
         let flawed = nested::value(scanner, &mut self.work, Check::Super)?;
         if let Some(flawed) = flawed {
-            let key = shortened(self.keys.name(slot));
-            let (at, flaw) = (flawed.at, flawed.flaw);
-            let reason = match flaw {
-                NestedFlaw::Text(flaw) => Reason::Text {
-                    key: Some(key),
-                    flaw,
-                },
-                flaw => Reason::Nested { key, flaw },
-            };
-            return Err(Stop::Doomed(Doom { at, reason }));
+            return Err(unsound(shortened(self.keys.name(slot)), flawed));
         }
         let json = scanner.text(start, scanner.at);
         let json = json.expect("strings are checked to be UTF-8, the rest is ASCII");
@@ -493,6 +501,20 @@ impl<'s> Records<'s> {
             Err(bad) => Err(self.bad_text(slot, bad)),
         }
     }
+}
+
+/// Why a record may not have this value under `key`.
+#[cold]
+fn unsound(key: Box<str>, flawed: Flawed) -> Stop {
+    let (at, flaw) = (flawed.at, flawed.flaw);
+    let reason = match flaw {
+        NestedFlaw::Text(flaw) => Reason::Text {
+            key: Some(key),
+            flaw,
+        },
+        flaw => Reason::Nested { key, flaw },
+    };
+    Stop::Doomed(Doom { at, reason })
 }
 
 /// The key that stands at `at`, as it is to be shown.
