@@ -648,6 +648,8 @@ proptest! {
         } else {
             prop_assert!(seen.error.is_some() || !seen.rejects.is_empty(), "{:?}", seen);
             prop_assert!(!seen.is_json());
+            let place = seen.error.as_deref().is_none_or(|error| error.contains(" after byte "));
+            prop_assert!(place, "{:?}", seen.error);
         }
     }
 }
