@@ -19,6 +19,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use arrow::array::ArrayRef;
@@ -54,6 +55,8 @@ pub struct Decoded {
     /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
     /// columns, in the order of first appearance
     pub facts: Facts,
+    /// Values left out because no column has their key, by key
+    pub ignored: BTreeMap<Box<str>, u64>,
     /// Rejected records, in the order of the input: the first [`MAX_KEPT_REJECTS`], and each after
     /// which nothing more of its source was read. `counts` has all.
     pub rejects: Vec<Reject>,
@@ -89,6 +92,19 @@ pub struct Reject {
     pub rest: Rest,
 }
 
+/// A rejected record with its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct RejectedRecord<'a> {
+    /// Why, and what byte shows it
+    pub reject: &'a Reject,
+    /// Line it begins on, from 1
+    pub line: u64,
+    /// Its first byte in the inflated source, from 0
+    pub offset: u64,
+    /// All of it
+    pub bytes: &'a [u8],
+}
+
 /// What becomes of a source after a rejected record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
@@ -106,6 +122,11 @@ pub enum UnknownKeys {
     Collect,
     /// Reject the record
     Reject,
+    /// Leave their values out, and count them
+    Ignore,
+    /// Put them, with their values, into one object: the SUPER column of this index. A key of the
+    /// column's own name is one of them.
+    Rest(usize),
 }
 
 /// A record spans the end of a piece framed as [`Framing::Lines`]: the source is not JSON Lines, or
@@ -158,10 +179,24 @@ pub fn outgrown(schema: &Schema, facts: &Facts) -> Vec<Outgrown> {
 /// [`CutInside`] if a record is incomplete at the end of a piece of lines; nothing else is an error,
 /// as a rejected record is data.
 pub fn decode(chunk: &Chunk, schema: &Schema, unknown: UnknownKeys) -> Result<Decoded, CutInside> {
+    decode_logged(chunk, schema, unknown, &mut |_| {})
+}
+
+/// The same, and tells of every rejected record whose end was found.
+///
+/// # Errors
+/// As [`decode`]; what was told before is then of no account.
+pub fn decode_logged(
+    chunk: &Chunk,
+    schema: &Schema,
+    unknown: UnknownKeys,
+    log: &mut dyn FnMut(RejectedRecord<'_>),
+) -> Result<Decoded, CutInside> {
     let mut run = Run {
         records: Records::new(schema, unknown, chunk.longest_record),
         rejects: Vec::new(),
         counts: Vec::new(),
+        log,
     };
     let mut unread = None;
     for piece in &chunk.pieces {
@@ -172,22 +207,24 @@ pub fn decode(chunk: &Chunk, schema: &Schema, unknown: UnknownKeys) -> Result<De
         let rest = run.piece(&chunk.bytes[piece.start..piece.end], piece)?;
         unread = (rest == Rest::Unread).then_some(piece.source);
     }
-    let (columns, rows, seen, facts) = run.records.finish();
+    let finished = run.records.finish();
     Ok(Decoded {
-        columns,
-        rows,
-        seen,
-        facts,
+        columns: finished.columns,
+        rows: finished.rows,
+        seen: finished.seen,
+        facts: finished.facts,
+        ignored: finished.ignored,
         rejects: run.rejects,
         counts: run.counts,
     })
 }
 
 /// A chunk while it is decoded.
-struct Run<'s> {
+struct Run<'s, 'l> {
     records: Records<'s>,
     rejects: Vec<Reject>,
     counts: Vec<SourceCount>,
+    log: &'l mut dyn FnMut(RejectedRecord<'_>),
 }
 
 /// How long a record may be.
@@ -199,7 +236,7 @@ enum Reach {
     Line,
 }
 
-impl Run<'_> {
+impl Run<'_, '_> {
     /// Makes `source` the last of the counts.
     fn count(&mut self, source: u32) {
         if self.counts.last().map(|count| count.source) != Some(source) {
@@ -259,7 +296,8 @@ impl Run<'_> {
             }
             scanner.at = next_line;
             let reason = Reason::Syntax(broken.error);
-            self.reject(places, start, broken.at, reason, Rest::Read);
+            let record = Some(&bytes[start..next_line]);
+            self.reject(places, start, broken.at, reason, record);
         }
     }
 
@@ -313,7 +351,8 @@ impl Run<'_> {
         match self.records.read(scanner) {
             Ok(None) => Ok(()),
             Ok(Some(doom)) => {
-                self.reject(places, start, doom.at, doom.reason, Rest::Read);
+                let record = Some(&scanner.piece()[start..scanner.at]);
+                self.reject(places, start, doom.at, doom.reason, record);
                 Ok(())
             }
             Err(broken) => Err(broken),
@@ -328,11 +367,12 @@ impl Run<'_> {
             },
             error => Reason::Syntax(error),
         };
-        self.reject(places, start, broken.at, reason, Rest::Unread);
+        self.reject(places, start, broken.at, reason, None);
         Rest::Unread
     }
 
-    /// Rejects the record that begins at `start` for what is at `at`.
+    /// Rejects the record that begins at `start` for what is at `at`; `record` is all of it, if its
+    /// end was found.
     #[cold]
     fn reject(
         &mut self,
@@ -340,23 +380,34 @@ impl Run<'_> {
         start: usize,
         at: usize,
         reason: Reason,
-        rest: Rest,
+        record: Option<&[u8]>,
     ) {
-        places.advance(start);
-        let place = places.find(at);
+        let line = places.advance(start);
+        let (begin, place) = (places.find(start), places.find(at));
         let count = self.counts.last_mut().expect("a piece is counted");
         count.rejected += 1;
-        if self.rejects.len() >= MAX_KEPT_REJECTS && rest == Rest::Read {
-            return;
-        }
-        self.rejects.push(Reject {
+        let reject = Reject {
             source: count.source,
             line: place.line,
             column: place.column,
             offset: place.offset,
             reason,
-            rest,
-        });
+            rest: match record {
+                Some(_) => Rest::Read,
+                None => Rest::Unread,
+            },
+        };
+        if let Some(record) = record {
+            (self.log)(RejectedRecord {
+                reject: &reject,
+                line,
+                offset: begin.offset,
+                bytes: record.trim_ascii_end(),
+            });
+        }
+        if self.rejects.len() < MAX_KEPT_REJECTS || reject.rest == Rest::Unread {
+            self.rejects.push(reject);
+        }
     }
 }
 

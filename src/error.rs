@@ -9,7 +9,7 @@ use crate::report::RejectLine;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::sql::TableName;
-use crate::stage::{Extent, StageError};
+use crate::stage::{Extent, RejectLimit, StageError};
 use crate::store::StoreError;
 
 /// What an error means to whoever started the program.
@@ -73,11 +73,13 @@ pub enum Cause {
         /// Records that do not fit
         rejected: u64,
         /// The limit
-        limit: u64,
+        limit: RejectLimit,
         /// Whether everything was read
         extent: Extent,
         /// The first of them
         rejects: Vec<RejectLine>,
+        /// URLs of the files that have them
+        files: Vec<String>,
     },
     /// The inputs
     #[error(transparent)]
@@ -92,6 +94,16 @@ pub enum Cause {
     /// No schema can be made of the records
     #[error(transparent)]
     Choose(#[from] ChooseError),
+    /// Records' other members have no column to go into
+    #[error("{table} has no SUPER column {column} for keys without a column: {found}")]
+    RestColumn {
+        /// The table
+        table: TableName,
+        /// The column
+        column: String,
+        /// What it is instead
+        found: String,
+    },
     /// The table has a column that no value can be given
     #[error("column {column} of {table} is {column_type}, NOT NULL and without default")]
     ColumnType {
@@ -122,13 +134,17 @@ pub enum Cause {
     },
 }
 
-fn rejected_text(rejected: u64, limit: u64, extent: Extent) -> String {
+fn rejected_text(rejected: u64, limit: RejectLimit, extent: Extent) -> String {
     let records = if rejected == 1 {
         "record is"
     } else {
         "records are"
     };
-    let allowed = if limit == 1 { "is" } else { "are" };
+    let allowed = if limit == RejectLimit::Records(1) {
+        "is"
+    } else {
+        "are"
+    };
     match extent {
         Extent::Whole => format!("{rejected} {records} rejected, {limit} {allowed} allowed"),
         Extent::Stopped => {
@@ -152,6 +168,7 @@ impl Cause {
             Self::Source(SourceError::Missing { .. })
             | Self::WorkingDirectory { .. }
             | Self::ColumnType { .. }
+            | Self::RestColumn { .. }
             | Self::Store(StoreError::PlainHttp { .. })
             | Self::Load(
                 LoadError::NotAdopted { .. }
@@ -179,6 +196,9 @@ impl Cause {
                 "create the table by hand with the columns wanted, and rename or remove such keys"
                     .to_owned(),
             ),
+            Self::RestColumn { table, column, .. } => Some(format!(
+                "ALTER TABLE {table} ADD COLUMN {column} SUPER, or name another with --rest-column"
+            )),
             Self::ColumnType { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
@@ -220,9 +240,13 @@ impl Error {
         match self {
             Self::Usage(error) => error.details(),
             Self::Failed {
-                cause: Cause::Rejected {
-                    rejected, rejects, ..
-                },
+                cause:
+                    Cause::Rejected {
+                        rejected,
+                        rejects,
+                        files,
+                        ..
+                    },
                 ..
             } => {
                 let mut lines: Vec<String> = rejects.iter().map(ToString::to_string).collect();
@@ -230,6 +254,11 @@ impl Error {
                 if more > 0 {
                     lines.push(format!("and {more} more"));
                 }
+                lines.extend(
+                    files
+                        .iter()
+                        .map(|file| format!("rejected records are in {file}")),
+                );
                 lines
             }
             _ => Vec::new(),

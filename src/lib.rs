@@ -15,6 +15,7 @@ pub mod facts;
 pub mod source;
 pub mod frame;
 pub mod decode;
+pub mod rejects;
 pub mod encode;
 pub mod store;
 pub mod receipt;

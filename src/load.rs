@@ -9,16 +9,18 @@ mod recovery;
 mod table;
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::database::{DatabaseError, Endpoint, Outcome, Session};
 use crate::ledger::{self, Candidate, Entry, LedgerError, Plan, Policy};
-use crate::receipt::{Staged, StagedPart};
+use crate::receipt::{RejectsFile, Staged, StagedPart};
 use crate::schema::{Column, ColumnType, LoadExpression, Schema};
 use crate::sql::{
-    self, Authorization, CopyInto, EntriesBy, LedgerNames, LedgerRow, LoadRow, SourceRow, TableName,
+    self, Authorization, CopyInto, EntriesBy, LedgerNames, LedgerRow, LoadRow, RejectsRow,
+    SourceRow, TableName,
 };
 
 pub use table::{Adopted, Table, TableColumn, adopt, describe, look, takes};
@@ -50,6 +52,8 @@ pub struct Request<'a> {
     pub plan: &'a Plan,
     /// URL of the manifest over their parts
     pub manifest_url: &'a str,
+    /// Their rejected records, if lines of them were written
+    pub rejects: Option<&'a RejectsRow>,
     /// Client's clock, for people
     pub recorded_at: &'a str,
     /// Statements of the user inside the transaction, before the copy
@@ -281,24 +285,46 @@ pub async fn entries(
     Ok(ledger::current(entries, &retirements, oid))
 }
 
-/// The parts that hold the plan's sources and no others; `None` if a part mixes sources that are to
-/// be loaded with others, so that parts must be made again.
-pub fn parts_of<'a>(staged: &'a Staged, plan: &Plan) -> Option<Vec<&'a StagedPart>> {
-    let wanted: std::collections::HashSet<u32> = plan
+/// What of the staged objects belongs to a load.
+#[derive(Debug, Default)]
+pub struct Chosen<'a> {
+    /// Parts
+    pub parts: Vec<&'a StagedPart>,
+    /// Lines of rejected records
+    pub rejects: Vec<&'a RejectsFile>,
+}
+
+/// The objects that hold the plan's sources and no others; `None` if one mixes sources that are to
+/// be loaded with others, so that they must be made again.
+pub fn chosen<'a>(staged: &'a Staged, plan: &Plan) -> Option<Chosen<'a>> {
+    let wanted: HashSet<u32> = plan
         .load
         .iter()
         .filter_map(|index| u32::try_from(*index).ok())
         .collect();
-    let mut parts = Vec::new();
-    for part in &staged.parts {
-        let loaded = part.sources.iter().filter(|s| wanted.contains(s)).count();
-        if loaded == part.sources.len() {
-            parts.push(part);
-        } else if loaded > 0 {
+    Some(Chosen {
+        parts: of_sources(&staged.parts, &wanted, |part| &part.sources)?,
+        rejects: of_sources(&staged.rejects, &wanted, |file| &file.sources)?,
+    })
+}
+
+/// The objects whose sources are all among `wanted`; `None` if of one some are.
+fn of_sources<'a, T>(
+    objects: &'a [T],
+    wanted: &HashSet<u32>,
+    sources: fn(&T) -> &[u32],
+) -> Option<Vec<&'a T>> {
+    let mut chosen = Vec::new();
+    for object in objects {
+        let sources = sources(object);
+        let among = sources.iter().filter(|s| wanted.contains(s)).count();
+        if among == sources.len() {
+            chosen.push(object);
+        } else if among > 0 {
             return None;
         }
     }
-    Some(parts)
+    Some(chosen)
 }
 
 /// Runs the transaction, and finds out what became of it when the connection was lost.
@@ -652,7 +678,7 @@ async fn record(
         .iter()
         .map(|i| &staged.sources[*i])
         .collect();
-    let parts = parts_of(staged, request.plan).unwrap_or_default();
+    let parts = chosen(staged, request.plan).unwrap_or_default().parts;
     let row = LoadRow {
         load_id: load_id.to_owned(),
         load_number: number,
@@ -666,6 +692,7 @@ async fn record(
         parts: parts.len() as u64,
         parts_bytes: parts.iter().map(|p| p.bytes).sum(),
         parts_manifest: request.manifest_url.to_owned(),
+        rejects: request.rejects.cloned(),
     };
     let sources: Vec<SourceRow> = loaded
         .iter()
@@ -729,7 +756,7 @@ mod tests {
             ..Plan::default()
         };
         let count = |staged: &Staged, load: &[usize]| {
-            parts_of(staged, &plan(load)).map(|parts| parts.len())
+            chosen(staged, &plan(load)).map(|chosen| chosen.parts.len())
         };
         let separate = staged(&[&[0], &[1], &[1], &[2]]);
         assert_eq!(count(&separate, &[0, 1]), Some(3));

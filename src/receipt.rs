@@ -44,6 +44,21 @@ pub struct StagedPart {
     pub sources: Vec<u32>,
 }
 
+/// Lines of rejected records in their store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectsFile {
+    /// Key below the store's root
+    pub key: String,
+    /// URL
+    pub url: String,
+    /// How many lines
+    pub records: u64,
+    /// BLAKE3 of its bytes, hex
+    pub digest: String,
+    /// Indices of the sources whose records may be in it, ascending
+    pub sources: Vec<u32>,
+}
+
 /// Everything a load needs to know of what was staged.
 #[derive(Clone, Debug, Default)]
 pub struct Staged {
@@ -57,6 +72,9 @@ pub struct Staged {
     pub parts: Vec<StagedPart>,
     /// Keys of objects that were put and then not used: the conversion had begun again
     pub abandoned: Vec<String>,
+    /// Lines of rejected records, in input order. Files that were put and then not used stay: a twin may
+    /// have the same ones.
+    pub rejects: Vec<RejectsFile>,
 }
 
 impl Staged {
@@ -71,6 +89,7 @@ impl Staged {
         self.sources.append(&mut further.sources);
         self.parts.append(&mut further.parts);
         self.abandoned.append(&mut further.abandoned);
+        self.rejects.append(&mut further.rejects);
     }
 
     /// Bytes of all parts.
@@ -115,6 +134,33 @@ pub fn manifest(parts: &[&StagedPart]) -> Vec<u8> {
             .collect(),
     };
     serde_json::to_vec(&manifest).expect("strings and numbers are JSON")
+}
+
+#[derive(Serialize)]
+struct RejectsList<'a> {
+    files: Vec<RejectsEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct RejectsEntry<'a> {
+    url: &'a str,
+    records: u64,
+    blake3: &'a str,
+}
+
+/// Files with rejected records, for a load that has more than one: `{"files":[{"url","records","blake3"}]}`.
+pub fn rejects_list(files: &[&RejectsFile]) -> Vec<u8> {
+    let list = RejectsList {
+        files: files
+            .iter()
+            .map(|file| RejectsEntry {
+                url: &file.url,
+                records: file.records,
+                blake3: &file.digest,
+            })
+            .collect(),
+    };
+    serde_json::to_vec(&list).expect("strings and numbers are JSON")
 }
 
 /// What the keys of one target's parts begin with: a retry and a twin of the same target find each

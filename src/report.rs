@@ -143,6 +143,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The first rejected records, at most [`LISTED_REJECTS`]
     pub rejects: Vec<RejectLine>,
+    /// URLs of the files that have all of them, if they were wanted
+    pub rejects_files: Vec<String>,
     /// From start to end
     #[serde(serialize_with = "rounded")]
     pub seconds: f64,
@@ -191,6 +193,9 @@ impl Report {
         );
         push_remarks(&mut text, &self.notes, &self.warnings);
         push_rejects(&mut text, &self.rejects, self.records.rejected);
+        for file in &self.rejects_files {
+            push_fact(&mut text, "rejects in", &escape(file));
+        }
         text
     }
 

@@ -14,8 +14,10 @@ use crate::credentials::PasswordSources;
 use crate::database::{TlsMode, TlsRoots};
 use crate::encode::Compression;
 use crate::ledger::{OnReplaced, SameContent};
+use crate::rejects::RejectedData;
 use crate::source::Input;
 use crate::sql::TableName;
+use crate::stage::{InputFormat, RejectLimit};
 use crate::store::PlainHttp;
 
 pub mod table;
@@ -48,6 +50,8 @@ pub struct Export {
     pub conversion: Conversion,
     /// The target
     pub table: TableName,
+    /// Where lines of rejected records go, if they are wanted
+    pub rejects: Option<RejectsSetting>,
     /// Where parts go, and what happens to them
     pub destination: Destination,
 }
@@ -146,11 +150,48 @@ pub struct Conversion {
     /// A longer record is rejected
     pub max_record_bytes: usize,
     /// More rejected records end the command
-    pub max_rejects: u64,
+    pub max_rejects: RejectLimit,
+    /// What the inputs are
+    pub input_format: InputFormat,
+    /// What becomes of keys without a column
+    pub unknown_keys: UnknownKeysSetting,
     /// Where input that can be read once is kept; `None`: the system's temporary directory
     pub spool_directory: Option<PathBuf>,
     /// The most bytes that are kept there
     pub spool_limit: u64,
+}
+
+/// A choice of `--unknown-keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeysChoice {
+    /// Their records are rejected
+    Error,
+    /// Their values are left out
+    Ignore,
+    /// They go into one column
+    Rest,
+}
+
+/// What becomes of keys without a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownKeysSetting {
+    /// Their records are rejected
+    Error,
+    /// Their values are left out
+    Ignore,
+    /// They go into the SUPER column of this name, folded
+    Rest(String),
+}
+
+/// Where lines of rejected records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectsSetting {
+    /// The place
+    pub target: StageTarget,
+    /// What is written of a record
+    pub data: RejectedData,
+    /// How S3 is reached, if it is there
+    pub client: S3Client,
 }
 
 /// Threads that convert.

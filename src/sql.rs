@@ -547,6 +547,17 @@ pub struct LoadRow {
     pub parts_bytes: u64,
     /// The manifest's URL; empty if there was none
     pub parts_manifest: String,
+    /// Where the rejected records were written
+    pub rejects: Option<RejectsRow>,
+}
+
+/// What the ledger says of written rejected records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectsRow {
+    /// URL of the file, or of a list of files
+    pub name: String,
+    /// BLAKE3 of it, hex
+    pub digest: String,
 }
 
 /// A source's row of the ledger.
@@ -565,7 +576,7 @@ pub struct SourceRow {
 }
 
 const LOAD_COLUMNS: &str = "kind,load_id,load_number,recorded_at,target_oid,mode,options,lineage,project,pipeline,host,version,\
-     records,rejected,parts,parts_bytes,parts_manifest,source_key,scope,name,digest";
+     records,rejected,rejects_name,rejects_digest,parts,parts_bytes,parts_manifest,source_key,scope,name,digest";
 
 /// INSERTs of a load and its sources: at most [`MAX_INSERT_ROWS`] rows and about
 /// [`MAX_INSERT_BYTES`] bytes each. The load's own row stands in the first. With each statement
@@ -595,8 +606,12 @@ pub fn insert_load(
         "INSERT INTO {} ({LOAD_COLUMNS}) VALUES ",
         names.ledger.quoted()
     );
+    let rejects = match &load.rejects {
+        Some(rejects) => format!("{},{}", literal(&rejects.name), literal(&rejects.digest)),
+        None => "NULL,NULL".to_owned(),
+    };
     let load_row = format!(
-        "('load',{shared},{},{},{},{},{},NULL,NULL,NULL,NULL)",
+        "('load',{shared},{},{},{rejects},{},{},{},NULL,NULL,NULL,NULL)",
         load.records,
         load.rejected,
         load.parts,
@@ -605,7 +620,7 @@ pub fn insert_load(
     );
     let source_rows = sources.iter().map(|s| {
         format!(
-            "('source',{shared},{},{},NULL,NULL,NULL,{},{},{},{})",
+            "('source',{shared},{},{},NULL,NULL,NULL,NULL,NULL,{},{},{},{})",
             s.records,
             s.rejected,
             crate::ledger::source_key(&s.scope, &s.name),
@@ -823,6 +838,7 @@ mod tests {
             rejected: 0,
             parts: 1,
             parts_bytes: 10,
+            rejects: None,
             parts_manifest: "s3://b/m".into(),
         };
         let sources = |count: usize, name: usize| -> Vec<SourceRow> {

@@ -11,22 +11,25 @@
 //! What a record means is `decode`'s, what a file looks like `encode`'s.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decode::{self, Reject, Rest, SourceCount, UnknownKeys};
+use crate::decode::{self, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys};
 use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::frame::{self, Chunk, Feed, FrameError, Framer, Framing, Limits, Range};
-use crate::receipt::{Staged, StagedPart, StagedSource};
+use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
+use crate::rejects::{self, Packed, RejectedData};
 use crate::schema::Schema;
-use crate::source::{self, Finished, Source, SourceError};
-use crate::store::{Store, StoreError};
+use crate::source::{self, Finished, Opened, Source, SourceError};
+use crate::store::{self, Store, StoreError};
 
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
 /// what parts take of the memory.
@@ -56,8 +59,57 @@ pub struct Options {
     pub threads: NonZeroUsize,
     /// Codec
     pub compression: Compression,
-    /// Rejected records after which reading stops
-    pub max_rejects: u64,
+    /// How many records may be rejected
+    pub max_rejects: RejectLimit,
+    /// What is written of rejected records, if lines of them are wanted
+    pub rejects: Option<RejectedData>,
+    /// What the sources are
+    pub input: InputFormat,
+}
+
+/// What sources are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputFormat {
+    /// Records
+    Records,
+    /// Lines of rejected records, whose records are taken
+    Rejects,
+}
+
+/// How many records may be rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectLimit {
+    /// So many; reading stops when there are more
+    Records(u64),
+    /// So many of a million that are read; known when all are
+    PerMillion(u32),
+}
+
+impl RejectLimit {
+    /// Whether `rejected` of `read` records are few enough.
+    pub fn allows(self, rejected: u64, read: u64) -> bool {
+        match self {
+            Self::Records(limit) => rejected <= limit,
+            Self::PerMillion(share) => {
+                u128::from(rejected) * 1_000_000 <= u128::from(read) * u128::from(share)
+            }
+        }
+    }
+
+    /// Whether reading can stop, as there will be too many whatever follows.
+    fn is_exceeded(self, rejected: u64) -> bool {
+        matches!(self, Self::Records(limit) if rejected > limit)
+    }
+}
+
+impl std::fmt::Display for RejectLimit {
+    /// `3`, `0.5%`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Records(limit) => limit.fmt(f),
+            Self::PerMillion(share) => write!(f, "{}%", f64::from(*share) / 10_000.0),
+        }
+    }
 }
 
 /// Where finished parts go.
@@ -73,6 +125,8 @@ pub enum Sink {
 pub enum Made {
     /// A part, with the indices of the sources whose records it holds
     Part(Part, Vec<u32>),
+    /// Lines of rejected records, with the indices of the sources whose records they may be
+    Rejects(Bytes, Vec<u32>),
     /// What was made so far does not count: the conversion began again
     Again,
 }
@@ -101,8 +155,46 @@ pub struct Conversion {
     pub sources: Vec<Converted>,
     /// Rejected records
     pub rejected: Rejected,
+    /// Values left out because no column has their key, by key
+    pub ignored: Ignored,
     /// Whether everything was read
     pub extent: Extent,
+}
+
+impl Conversion {
+    /// Records read, rejected ones included.
+    pub fn read(&self) -> u64 {
+        self.sources.iter().map(|source| source.read).sum()
+    }
+}
+
+/// Values left out because no column has their key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// By key, for at most [`facts::MAX_KEYS`] of them
+    pub by_key: BTreeMap<Box<str>, u64>,
+    /// Under further keys
+    pub others: u64,
+}
+
+impl Ignored {
+    /// All of them.
+    pub fn count(&self) -> u64 {
+        self.by_key.values().sum::<u64>() + self.others
+    }
+
+    /// Adds those of another part of the input.
+    pub fn add(&mut self, by_key: BTreeMap<Box<str>, u64>) {
+        for (key, count) in by_key {
+            if let Some(known) = self.by_key.get_mut(&key) {
+                *known += count;
+            } else if self.by_key.len() < facts::MAX_KEYS {
+                self.by_key.insert(key, count);
+            } else {
+                self.others += count;
+            }
+        }
+    }
 }
 
 /// What a source was.
@@ -186,21 +278,34 @@ impl StageError {
     }
 }
 
-/// Converts and puts the parts into the store under `prefix`. Parts are there when it returns.
+/// Where what is made goes.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// For parts
+    pub store: &'a Store,
+    /// What the keys of parts begin with
+    pub prefix: &'a str,
+    /// For lines of rejected records, if they are wanted
+    pub rejects: Option<&'a Store>,
+}
+
+/// Converts, and puts the parts and the lines of rejected records into their stores. All is there when it
+/// returns.
 ///
 /// # Errors
 /// [`StageError`]
 pub async fn stage(
     job: Job,
-    store: &Store,
-    prefix: &str,
+    to: Destination<'_>,
     meter: &Arc<Meter>,
 ) -> Result<(Staged, Conversion), StageError> {
+    let Destination { store, prefix, .. } = to;
     let names: Vec<String> = job.sources.iter().map(|s| s.name.clone()).collect();
     let (sender, mut made) = mpsc::channel(1);
     let conversion = on_a_thread(job, Sink::Parts(sender), meter);
     let mut parts: Vec<StagedPart> = Vec::new();
     let mut abandoned = Vec::new();
+    let mut rejects: Vec<RejectsFile> = Vec::new();
     let mut uploads = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -214,9 +319,26 @@ pub async fn stage(
                         rows: part.rows,
                         sources,
                     });
-                    uploads.push(put(store, key, part));
+                    uploads.push(put(store, key, part.bytes, part.crc64nvme));
                 }
-                Some(Made::Again) => abandoned.extend(parts.drain(..).map(|part| part.key)),
+                Some(Made::Rejects(lines, sources)) => {
+                    let store = to.rejects.expect("lines are made only where they are wanted");
+                    let digest = blake3::hash(&lines).to_hex().to_string();
+                    let key = format!("{digest}.jsonl");
+                    rejects.push(RejectsFile {
+                        url: store.url(&key),
+                        key: key.clone(),
+                        records: memchr::memchr_iter(b'\n', &lines).count() as u64,
+                        digest,
+                        sources,
+                    });
+                    let crc64nvme = store::crc64_nvme(&lines);
+                    uploads.push(put(store, key, lines, crc64nvme));
+                }
+                Some(Made::Again) => {
+                    abandoned.extend(parts.drain(..).map(|part| part.key));
+                    rejects.clear();
+                }
                 None => break,
             },
             Some(done) = uploads.next() => {
@@ -245,21 +367,14 @@ pub async fn stage(
             .collect(),
         parts,
         abandoned,
+        rejects,
     };
     Ok((staged, conversion))
 }
 
-async fn put(store: &Store, key: String, part: Part) -> Result<(), StoreError> {
-    let put = store
-        .put_if_absent(&key, &part.bytes, part.crc64nvme)
-        .await?;
-    tracing::debug!(
-        key,
-        bytes = part.bytes.len(),
-        rows = part.rows,
-        ?put,
-        "part staged"
-    );
+async fn put(store: &Store, key: String, bytes: Bytes, crc64nvme: u64) -> Result<(), StoreError> {
+    let put = store.put_if_absent(&key, &bytes, crc64nvme).await?;
+    tracing::debug!(key, bytes = bytes.len(), ?put, "staged");
     Ok(())
 }
 
@@ -335,6 +450,8 @@ struct Output {
     facts: Facts,
     seen: Vec<bool>,
     rejects: Vec<Reject>,
+    lines: Option<Packed>,
+    ignored: BTreeMap<Box<str>, u64>,
     counts: Vec<SourceCount>,
 }
 
@@ -389,10 +506,10 @@ fn read(
     to_workers: SyncSender<Chunk>,
 ) -> Result<Vec<(u32, Finished)>, StageError> {
     let feeds = (0_u32..).zip(&job.sources).map(|(index, source)| {
-        source::open(source).map(|reader| Feed {
+        source::open(source).map(|opened| Feed {
             source: index,
             name: source.name.clone(),
-            reader,
+            reader: Input::new(opened, job.options),
             framing: framings[index as usize],
         })
     });
@@ -409,6 +526,41 @@ fn read(
         }
     }
     Ok(finished)
+}
+
+/// An open source as what it is.
+enum Input {
+    Records(Opened),
+    Rejects(Box<rejects::Records<Opened>>),
+}
+
+impl Input {
+    fn new(opened: Opened, options: Options) -> Self {
+        match options.input {
+            InputFormat::Records => Self::Records(opened),
+            InputFormat::Rejects => {
+                // a record as text has escapes in it, and the reason stands beside it
+                let limit = options.limits.record_bytes.saturating_mul(7);
+                Self::Rejects(Box::new(rejects::Records::new(opened, limit)))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Finished, SourceError> {
+        match self {
+            Self::Records(opened) => opened.finish(),
+            Self::Rejects(records) => records.into_inner().finish(),
+        }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Records(opened) => opened.read(into),
+            Self::Rejects(records) => records.read(into),
+        }
+    }
 }
 
 fn work(
@@ -428,7 +580,7 @@ fn work(
             sequence: chunk.sequence,
             inflated: chunk.pieces.iter().map(|piece| piece.range().length).sum(),
             ranges: chunk.pieces.iter().map(frame::Piece::range).collect(),
-            outcome: decode_and_encode(&chunk, schema, job.unknown, encoder),
+            outcome: decode_and_encode(&chunk, schema, job, encoder),
             buffer: chunk.bytes,
         };
         if done.send(worked).is_err() {
@@ -440,11 +592,20 @@ fn work(
 fn decode_and_encode(
     chunk: &Chunk,
     schema: &Schema,
-    unknown: UnknownKeys,
+    job: &Job,
     encoder: Option<&Encoder>,
 ) -> Result<Output, WorkError> {
-    let decoded =
-        decode::decode(chunk, schema, unknown).map_err(|cut| WorkError::Cut(cut.source))?;
+    let mut lines: Option<rejects::Lines> = None;
+    // without parts there is nobody to take lines either
+    let wanted = job.options.rejects.filter(|_| encoder.is_some());
+    let mut log = |rejected: RejectedRecord<'_>| {
+        if let Some(data) = wanted {
+            let name = &job.sources[rejected.reject.source as usize].name;
+            lines.get_or_insert_default().add(name, rejected, data);
+        }
+    };
+    let decoded = decode::decode_logged(chunk, schema, job.unknown, &mut log)
+        .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match encoder {
         Some(encoder) if decoded.rows > 0 => {
             let rows =
@@ -460,6 +621,8 @@ fn decode_and_encode(
         facts: decoded.facts,
         seen: decoded.seen,
         rejects: decoded.rejects,
+        lines: lines.map(rejects::Lines::pack),
+        ignored: decoded.ignored,
         counts: decoded.counts,
     })
 }
@@ -474,6 +637,9 @@ struct Assembly<'a> {
     part: Option<PartBuilder>,
     part_sources: Vec<u32>,
     part_ranges: Vec<Range>,
+    /// Lines of rejected records that were not handed on yet
+    lines: Vec<u8>,
+    lines_sources: Vec<u32>,
     conversion: Conversion,
     counts: Vec<(u64, u64)>,
 }
@@ -495,12 +661,15 @@ impl<'a> Assembly<'a> {
             part: None,
             part_sources: Vec::new(),
             part_ranges: Vec::new(),
+            lines: Vec::new(),
+            lines_sources: Vec::new(),
             conversion: Conversion {
                 schema: schema.clone(),
                 seen: vec![false; schema.columns.len()],
                 facts: Facts::default(),
                 sources: Vec::new(),
                 rejected: Rejected::default(),
+                ignored: Ignored::default(),
                 extent: Extent::Whole,
             },
             counts: vec![(0, 0); job.sources.len()],
@@ -525,7 +694,8 @@ impl<'a> Assembly<'a> {
                 if let Some(attempt) = self.take(one)? {
                     return Ok(Some(attempt));
                 }
-                if self.conversion.rejected.count > self.job.options.max_rejects {
+                let limit = self.job.options.max_rejects;
+                if limit.is_exceeded(self.conversion.rejected.count) {
                     self.conversion.extent = Extent::Stopped;
                     return Ok(None);
                 }
@@ -563,6 +733,10 @@ impl<'a> Assembly<'a> {
         self.meter.bytes.fetch_add(one.inflated, Ordering::Relaxed);
         let rejected = output.counts.iter().map(|count| count.rejected).sum();
         self.conversion.rejected.add(rejected, output.rejects);
+        self.conversion.ignored.add(output.ignored);
+        if let Some(lines) = output.lines {
+            self.append_lines(&lines, &output.counts)?;
+        }
         if let Some(row_group) = output.row_group {
             self.append(row_group, output.rows, &output.counts, one.ranges)?;
         }
@@ -596,6 +770,41 @@ impl<'a> Assembly<'a> {
         if is_full { self.close_part() } else { Ok(()) }
     }
 
+    /// Takes lines of rejected records, and hands them on when there are enough for a file.
+    fn append_lines(&mut self, lines: &Packed, counts: &[SourceCount]) -> Result<(), StageError> {
+        let rejected = counts.iter().filter(|count| count.rejected > 0);
+        let sources: Vec<u32> = rejected.map(|count| count.source).collect();
+        self.lines_sources.extend(&sources);
+        self.lines_sources.dedup();
+        let mut reader = lines.reader();
+        loop {
+            let mut some = reader.by_ref().take(rejects::PIECE_BYTES as u64);
+            let read = some.read_to_end(&mut self.lines);
+            if read.expect("memory is read without errors") == 0 {
+                return Ok(());
+            }
+            if self.lines.len() >= rejects::PIECE_BYTES {
+                let end = memchr::memrchr(b'\n', &self.lines).map_or(0, |newline| newline + 1);
+                let rest = self.lines.split_off(end);
+                let whole = std::mem::replace(&mut self.lines, rest);
+                let of_all = std::mem::replace(&mut self.lines_sources, sources.clone());
+                self.hand_on_lines(whole, of_all)?;
+            }
+        }
+    }
+
+    fn hand_on_lines(&self, lines: Vec<u8>, sources: Vec<u32>) -> Result<(), StageError> {
+        let Sink::Parts(sender) = self.sink else {
+            return Ok(());
+        };
+        if lines.is_empty() {
+            return Ok(());
+        }
+        sender
+            .blocking_send(Made::Rejects(lines.into(), sources))
+            .map_err(|_| StageError::Stopped)
+    }
+
     fn close_part(&mut self) -> Result<(), StageError> {
         let (Some(part), Sink::Parts(sender)) = (self.part.take(), self.sink) else {
             return Ok(());
@@ -616,6 +825,11 @@ impl<'a> Assembly<'a> {
     }
 
     fn finish(mut self, mut finished: Vec<(u32, Finished)>) -> Result<Attempt, StageError> {
+        let (lines, sources) = (
+            std::mem::take(&mut self.lines),
+            std::mem::take(&mut self.lines_sources),
+        );
+        self.hand_on_lines(lines, sources)?;
         if self.conversion.extent == Extent::Whole {
             self.close_part()?;
         }

@@ -97,6 +97,8 @@ pub fn value(bytes: &[u8]) {
         (&record, &Schema::default(), UnknownKeys::Collect),
         (&record, &narrow, UnknownKeys::Reject),
         (&long, &narrow, UnknownKeys::Collect),
+        (&record, &narrow, UnknownKeys::Ignore),
+        (&record, &narrow, UnknownKeys::Rest(0)),
     ] {
         let decoded = decode::decode(&chunk(Framing::Values, record), columns, unknown).expect("values");
         check(&decoded, columns);

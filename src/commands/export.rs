@@ -15,13 +15,16 @@ use crate::decode::{Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
 use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Committed, Ending, Interrupt, Request, Table, Target};
-use crate::receipt::{self, KeyPrefix, Staged};
+use crate::receipt::{self, KeyPrefix, RejectsFile, Staged};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::Schema;
-use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
+use crate::settings::{
+    self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, StageTarget,
+    UnknownKeysSetting,
+};
 use crate::source::{self, Place, Source};
-use crate::sql::Authorization;
-use crate::stage::{self, Job, Meter, Rejected};
+use crate::sql::{Authorization, RejectsRow};
+use crate::stage::{self, Extent, Ignored, Job, Meter, Rejected};
 use crate::store::{self, S3Options, Store};
 use crate::terminal::Progress;
 
@@ -63,6 +66,7 @@ struct Batch {
     staged: Staged,
     sources: Vec<Source>,
     rejected: Rejected,
+    ignored: Ignored,
     notes: Vec<String>,
 }
 
@@ -71,6 +75,7 @@ struct Run<'a> {
     load: &'a Load,
     target: Target,
     store: Store,
+    rejects: Option<Store>,
     policy: Policy,
     progress: &'a Progress,
     /// Keys of everything put into the store
@@ -98,6 +103,7 @@ async fn redshift(
         load,
         target,
         store: open_store(load).await.map_err(failed)?,
+        rejects: open_rejects(export).await.map_err(failed)?,
         policy: policy(export, load),
         progress,
         keys: Vec::new(),
@@ -122,6 +128,9 @@ impl Run<'_> {
         interrupt: &Interrupt,
     ) -> Result<Report, Cause> {
         self.store.check().await?;
+        if let Some(rejects) = &self.rejects {
+            rejects.check().await?;
+        }
         let mut batch: Option<Batch> = None;
         let mut pending = sources;
         let mut spanning = Spanning::Allowed;
@@ -155,12 +164,14 @@ impl Run<'_> {
             if plan.load.is_empty() {
                 return Ok(self.nothing_to_load(report, made, plan.warnings));
             }
-            let Some(parts) = load::parts_of(&made.staged, &plan) else {
+            let Some(chosen) = load::chosen(&made.staged, &plan) else {
                 spanning = Spanning::Never;
                 batch = None;
                 continue;
             };
-            let manifest_url = self.put_manifest(&receipt::manifest(&parts)).await?;
+            self.judge_rejected(made, &plan)?;
+            let manifest_url = self.put_manifest(&receipt::manifest(&chosen.parts)).await?;
+            let rejects = self.note_rejects(&chosen.rejects).await?;
             self.progress.phase("loading");
             let request = Request {
                 authorization: &self.authorization().await?,
@@ -168,6 +179,7 @@ impl Run<'_> {
                 table: &table,
                 plan: &plan,
                 manifest_url: &manifest_url,
+                rejects: rejects.as_ref(),
                 recorded_at: &jiff::Timestamp::now()
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),
@@ -182,6 +194,8 @@ impl Run<'_> {
                     }
                     report.created_table = table.oid.is_none();
                     report.warnings.extend(plan.warnings.iter().cloned());
+                    report.rejects_files =
+                        chosen.rejects.iter().map(|file| file.url.clone()).collect();
                     return Ok(loaded(report, made, &plan.load, &committed));
                 }
                 Ending::PlanAgain(reason) => {
@@ -249,7 +263,7 @@ impl Run<'_> {
         table: &Table,
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
-        let (schema, notes, digests) = match table.oid {
+        let (mut schema, notes, digests) = match table.oid {
             Some(_) => (
                 session::schema_of(table, &self.export.table)?,
                 Vec::new(),
@@ -260,12 +274,15 @@ impl Run<'_> {
                 (inferred.schema, inferred.notes, Some(inferred.digests))
             }
         };
+        let conversion = &self.export.conversion;
+        let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
         self.progress.phase("converting");
         let groups: Vec<Vec<Source>> = match spanning {
             Spanning::Allowed => vec![sources.clone()],
             Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
         };
-        let (staged, rejected) = self.stage_groups(groups, schema, &sources).await?;
+        let (staged, rejected, ignored) =
+            self.stage_groups(groups, schema, unknown, &sources).await?;
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
@@ -280,6 +297,7 @@ impl Run<'_> {
             staged,
             sources,
             rejected,
+            ignored,
             notes,
         })
     }
@@ -290,24 +308,34 @@ impl Run<'_> {
         &mut self,
         groups: Vec<Vec<Source>>,
         mut schema: Schema,
+        unknown: UnknownKeys,
         sources: &[Source],
-    ) -> Result<(Staged, Rejected), Cause> {
+    ) -> Result<(Staged, Rejected, Ignored), Cause> {
         'again: loop {
             let mut staged = Staged::default();
             let mut rejected = Rejected::default();
+            let mut ignored = Ignored::default();
+            let mut read = 0;
             for group in &groups {
                 let first =
                     u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
                     schema: schema.clone(),
-                    unknown: UnknownKeys::Reject,
-                    options: inputs::options(&self.export.conversion),
+                    unknown,
+                    options: options(self.export),
                 };
                 let meter = Arc::new(Meter::default());
-                let prefix = self.prefix(group);
-                let work = stage::stage(job, &self.store, &prefix, &meter);
+                let to = stage::Destination {
+                    store: &self.store,
+                    prefix: &self.prefix(group),
+                    rejects: self.rejects.as_ref(),
+                };
+                let work = stage::stage(job, to, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
+                read += conversion.read();
+                ignored.add(conversion.ignored.by_key);
+                ignored.others += conversion.ignored.others;
                 let further_rejects = conversion.rejected.first.into_iter();
                 rejected.add(
                     conversion.rejected.count,
@@ -316,12 +344,9 @@ impl Run<'_> {
                         ..reject
                     }),
                 );
-                refuse_rejected(
-                    &rejected,
-                    conversion.extent,
-                    sources,
-                    self.export.conversion.max_rejects,
-                )?;
+                for file in &mut further.rejects {
+                    file.sources.iter_mut().for_each(|source| *source += first);
+                }
                 for part in &mut further.parts {
                     part.sources.iter_mut().for_each(|source| *source += first);
                     self.keys.push(part.key.clone());
@@ -333,8 +358,16 @@ impl Run<'_> {
                 }
                 schema.clone_from(&further.schema);
                 staged.append(further);
+                let limit = self.export.conversion.max_rejects;
+                // a share is known in the end
+                let is_last = staged.sources.len() == sources.len();
+                if is_last || conversion.extent == Extent::Stopped {
+                    let judged =
+                        refuse_rejected(&rejected, read, conversion.extent, sources, limit);
+                    judged.map_err(|cause| with_files(cause, &staged.rejects))?;
+                }
             }
-            return Ok((staged, rejected));
+            return Ok((staged, rejected, ignored));
         }
     }
 
@@ -368,6 +401,47 @@ impl Run<'_> {
         let entries =
             load::entries(session, &self.target, scope, &names, &digests, table.oid).await?;
         Ok(load::plan(staged, &entries, &self.policy).map_err(load::LoadError::from)?)
+    }
+
+    /// The rejected records of what is loaded: some of the sources may be loaded by others by now.
+    fn judge_rejected(&self, made: &Batch, plan: &ledger::Plan) -> Result<(), Cause> {
+        let loaded = || plan.load.iter().map(|index| &made.staged.sources[*index]);
+        let rejected: u64 = loaded().map(|source| source.rejected).sum();
+        let read = loaded().map(|source| source.read).sum();
+        let limit = self.export.conversion.max_rejects;
+        if limit.allows(rejected, read) {
+            return Ok(());
+        }
+        let cause = Cause::Rejected {
+            rejected,
+            limit,
+            extent: Extent::Whole,
+            rejects: inputs::reject_lines(&made.rejected.first, &made.sources),
+            files: Vec::new(),
+        };
+        Err(with_files(cause, &made.staged.rejects))
+    }
+
+    /// What the ledger says of the files with rejected records: the only one, or a list of them.
+    async fn note_rejects(&self, files: &[&RejectsFile]) -> Result<Option<RejectsRow>, Cause> {
+        let (Some(store), [first, more @ ..]) = (&self.rejects, files) else {
+            return Ok(None);
+        };
+        if more.is_empty() {
+            return Ok(Some(RejectsRow {
+                name: first.url.clone(),
+                digest: first.digest.clone(),
+            }));
+        }
+        let list = receipt::rejects_list(files);
+        let digest = blake3::hash(&list).to_hex().to_string();
+        let key = format!("{digest}.rejects.json");
+        let crc64 = store::crc64_nvme(&list);
+        store.put_if_absent(&key, &Bytes::from(list), crc64).await?;
+        Ok(Some(RejectsRow {
+            name: store.url(&key),
+            digest,
+        }))
     }
 
     async fn put_manifest(&mut self, manifest: &[u8]) -> Result<String, Cause> {
@@ -440,14 +514,74 @@ async fn open_store(load: &Load) -> Result<Store, Cause> {
     Ok(store::open_s3(options).await?)
 }
 
+/// Where lines of rejected records go.
+async fn open_rejects(export: &Export) -> Result<Option<Store>, Cause> {
+    let Some(setting) = &export.rejects else {
+        return Ok(None);
+    };
+    Ok(Some(match &setting.target {
+        StageTarget::Directory(directory) => Store::Dir(directory.clone()),
+        StageTarget::S3 { bucket, prefix } => {
+            store::open_s3(S3Options {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                region: setting.client.region.clone(),
+                endpoint_url: setting.client.endpoint_url.clone(),
+                plain_http: setting.client.plain_http,
+                kms_key_id: None,
+                bucket_owner: None,
+            })
+            .await?
+        }
+    }))
+}
+
+/// How records become parts, and rejected ones lines.
+fn options(export: &Export) -> stage::Options {
+    stage::Options {
+        rejects: export.rejects.as_ref().map(|setting| setting.data),
+        ..inputs::options(&export.conversion)
+    }
+}
+
+/// The error with the files that have the rejected records.
+fn with_files(cause: Cause, written: &[RejectsFile]) -> Cause {
+    match cause {
+        Cause::Rejected {
+            rejected,
+            limit,
+            extent,
+            rejects,
+            ..
+        } => Cause::Rejected {
+            rejected,
+            limit,
+            extent,
+            rejects,
+            files: written.iter().map(|file| file.url.clone()).collect(),
+        },
+        other => other,
+    }
+}
+
+/// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.
+fn row_shaping(conversion: &settings::Conversion) -> String {
+    match &conversion.unknown_keys {
+        UnknownKeysSetting::Error => "1".into(),
+        UnknownKeysSetting::Ignore => "1 ignore".into(),
+        UnknownKeysSetting::Rest(column) => {
+            format!("1 rest {}", &blake3::hash(column.as_bytes()).to_hex()[..16])
+        }
+    }
+}
+
 fn policy(export: &Export, load: &Load) -> Policy {
     Policy {
         scope: export.inputs.scope.clone(),
         origin: session::origin(load.writer.as_ref()),
         on_replaced: load.on_replaced,
         same_content: load.same_content,
-        // no option shapes rows yet: the table and the records alone do
-        options: "1".into(),
+        options: row_shaping(&export.conversion),
     }
 }
 
@@ -470,6 +604,7 @@ fn empty_report(export: &Export, sources: usize) -> Report {
         notes: Vec::new(),
         warnings: Vec::new(),
         rejects: Vec::new(),
+        rejects_files: Vec::new(),
         seconds: 0.0,
     }
 }
@@ -496,6 +631,7 @@ fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committe
     report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
+    report.notes.extend(inputs::ignored_note(&made.ignored));
     report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
     report
 }
@@ -519,24 +655,31 @@ async fn to_directory(
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
     let inferred = infer(&export.conversion, &sources, progress).await?;
+    let mut schema = inferred.schema;
+    let table = Table::default();
+    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
     let job = Job {
         sources: sources.clone(),
-        schema: inferred.schema,
-        unknown: UnknownKeys::Reject,
-        options: inputs::options(&export.conversion),
+        schema,
+        unknown,
+        options: options(export),
     };
     let store = Store::Dir(directory.to_owned());
     store.check().await?;
+    let rejects = open_rejects(export).await?;
     progress.phase("converting");
     let meter = Arc::new(Meter::default());
-    let work = stage::stage(job, &store, "shared", &meter);
+    let to = stage::Destination {
+        store: &store,
+        prefix: "shared",
+        rejects: rejects.as_ref(),
+    };
+    let work = stage::stage(job, to, &meter);
     let (staged, conversion) = watched(progress, &meter, work).await?;
-    refuse_rejected(
-        &conversion.rejected,
-        conversion.extent,
-        &sources,
-        export.conversion.max_rejects,
-    )?;
+    let (rejected, read) = (&conversion.rejected, conversion.read());
+    let limit = export.conversion.max_rejects;
+    refuse_rejected(rejected, read, conversion.extent, &sources, limit)
+        .map_err(|cause| with_files(cause, &staged.rejects))?;
     let mut report = empty_report(export, sources.len());
     report.outcome = Outcome::Staged;
     report.records = RecordCounts {
@@ -551,6 +694,7 @@ async fn to_directory(
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
     report.notes = inferred.notes;
     report.warnings = warnings;
+    report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
     report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);
     Ok(report)
 }

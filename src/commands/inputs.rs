@@ -10,11 +10,13 @@ use crate::decode::{Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
-use crate::report::{LISTED_REJECTS, RejectLine};
-use crate::schema::Schema;
-use crate::settings::{Conversion as ConversionSettings, Inputs};
+use crate::load::Table;
+use crate::report::{self, LISTED_REJECTS, RejectLine};
+use crate::schema::{Column, ColumnType, Nullability, Schema};
+use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
-use crate::stage::{self, Extent, Job, Meter, Options, Rejected};
+use crate::sql::TableName;
+use crate::stage::{self, Extent, Ignored, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
@@ -69,7 +71,70 @@ pub(super) fn options(conversion: &ConversionSettings) -> Options {
         threads: conversion.threads.count(),
         compression: conversion.compression,
         max_rejects: conversion.max_rejects,
+        rejects: None,
+        input: conversion.input_format,
     }
+}
+
+/// What becomes of keys without a column, now that the columns are known. A table that is yet to be made
+/// gets the column for them.
+pub(super) fn unknown_keys(
+    conversion: &ConversionSettings,
+    name: &TableName,
+    table: &Table,
+    schema: &mut Schema,
+) -> Result<UnknownKeys, Cause> {
+    let rest = match &conversion.unknown_keys {
+        UnknownKeysSetting::Error => return Ok(UnknownKeys::Reject),
+        UnknownKeysSetting::Ignore => return Ok(UnknownKeys::Ignore),
+        UnknownKeysSetting::Rest(rest) => rest,
+    };
+    let place = schema
+        .columns
+        .iter()
+        .position(|column| column.name == *rest);
+    match place {
+        Some(place) if schema.columns[place].target == ColumnType::Super => {
+            Ok(UnknownKeys::Rest(place))
+        }
+        None if table.oid.is_none() => {
+            let column = Column::new(rest, ColumnType::Super, Nullability::Nullable);
+            schema.columns.push(column);
+            Ok(UnknownKeys::Rest(schema.columns.len() - 1))
+        }
+        place => Err(Cause::RestColumn {
+            table: name.clone(),
+            column: rest.clone(),
+            found: match place {
+                Some(place) => format!("it is {}", schema.columns[place].target),
+                None => "there is no such column".to_owned(),
+            },
+        }),
+    }
+}
+
+/// What to say of values that were left out.
+pub(super) fn ignored_note(ignored: &Ignored) -> Option<String> {
+    /// Keys that are named.
+    const NAMED: usize = 5;
+    if ignored.count() == 0 {
+        return None;
+    }
+    let mut keys: Vec<_> = ignored.by_key.iter().collect();
+    keys.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let mut named: Vec<String> = keys
+        .iter()
+        .take(NAMED)
+        .map(|(key, count)| format!("{} ({count})", facts::show(key)))
+        .collect();
+    if keys.len() > NAMED || ignored.others > 0 {
+        named.push("others".to_owned());
+    }
+    let values = report::count(ignored.count(), "value");
+    Some(format!(
+        "left out {values} under keys without a column: {}",
+        named.join(", ")
+    ))
 }
 
 /// A schema made from every record, and what was seen on the way.
@@ -101,6 +166,7 @@ pub(super) async fn infer(
     let surveyed = watched(progress, &meter, stage::survey(job, &meter)).await?;
     refuse_rejected(
         &surveyed.rejected,
+        surveyed.read(),
         surveyed.extent,
         sources,
         conversion.max_rejects,
@@ -141,15 +207,16 @@ pub(super) async fn watched<T>(
 /// An error if more records were rejected than allowed, or the rest of a source was not read.
 pub(super) fn refuse_rejected(
     rejected: &Rejected,
+    read: u64,
     extent: Extent,
     sources: &[Source],
-    limit: u64,
+    limit: RejectLimit,
 ) -> Result<(), Cause> {
     let is_unread = rejected
         .first
         .iter()
         .any(|reject| reject.rest == Rest::Unread);
-    if rejected.count <= limit && !is_unread {
+    if limit.allows(rejected.count, read) && !is_unread {
         return Ok(());
     }
     Err(Cause::Rejected {
@@ -157,6 +224,7 @@ pub(super) fn refuse_rejected(
         limit,
         extent,
         rejects: reject_lines(&rejected.first, sources),
+        files: Vec::new(),
     })
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{inputs, session};
-use crate::decode::UnknownKeys;
 use crate::error::{Cause, Failure};
 use crate::facts::{Facts, KeyFacts};
 use crate::load::{self, Table};
@@ -31,28 +30,31 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let (found, warnings) = inputs::find_sources(&plan.inputs)?;
     let table = existing_table(&plan).await?;
     let sources = inputs::spool(found.sources, &plan.conversion)?;
-    let (schema, facts, notes) = match table.oid {
+    let (mut schema, facts, mut notes) = match table.oid {
         Some(_) => (session::schema_of(&table, &plan.table)?, None, Vec::new()),
         None => {
             let inferred = inputs::infer(&plan.conversion, &sources, progress).await?;
             (inferred.schema, Some(inferred.facts), inferred.notes)
         }
     };
+    let unknown = inputs::unknown_keys(&plan.conversion, &plan.table, &table, &mut schema)?;
     progress.phase("checking every record");
     let job = Job {
         sources: sources.clone(),
         schema: schema.clone(),
-        unknown: UnknownKeys::Reject,
+        unknown,
         options: inputs::options(&plan.conversion),
     };
     let meter = Arc::new(Meter::default());
     let checked = inputs::watched(progress, &meter, stage::survey(job, &meter)).await?;
     inputs::refuse_rejected(
         &checked.rejected,
+        checked.read(),
         checked.extent,
         &sources,
         plan.conversion.max_rejects,
     )?;
+    notes.extend(inputs::ignored_note(&checked.ignored));
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
     Ok(Answer::Plan(PlanReport {

@@ -148,7 +148,12 @@ impl Keys {
 
     /// Whether the record has a key for `column`.
     pub(super) fn has_column(&self, column: usize) -> bool {
-        self.slots[column + 1].seen.0 == self.attempt
+        self.slots[self.of_column(column)].seen.0 == self.attempt
+    }
+
+    /// The slot of a column's key.
+    pub(super) fn of_column(&self, column: usize) -> Slot {
+        column + 1
     }
 
     /// Folded.

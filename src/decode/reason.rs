@@ -190,6 +190,48 @@ pub enum Found {
     Array,
 }
 
+impl Reason {
+    /// The rule that was broken, in a word for programs.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Syntax(_) => "syntax",
+            Self::Truncated { .. } => "truncated",
+            Self::NotObject { .. } => "not_object",
+            Self::Text { .. } => "text",
+            Self::DuplicateKey { .. } => "duplicate_key",
+            Self::FoldedKey { .. } => "folded_key",
+            Self::UnknownKey { .. } => "unknown_key",
+            Self::Missing { .. } => "not_null",
+            Self::Mismatch { .. } => "type",
+            Self::TooLong { .. } => "too_long",
+            Self::Undeclared { .. } => "undeclared",
+            Self::Nested { .. } => "nested",
+            Self::RecordTooLong { .. } => "record_too_long",
+            Self::RowTooLong { .. } => "row_too_long",
+        }
+    }
+
+    /// The column, or the key of the record, that it is about.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::Syntax(_)
+            | Self::Truncated { .. }
+            | Self::NotObject { .. }
+            | Self::RecordTooLong { .. }
+            | Self::RowTooLong { .. } => None,
+            Self::Text { key, .. } => key.as_deref(),
+            Self::DuplicateKey { key }
+            | Self::FoldedKey { key, .. }
+            | Self::UnknownKey { key }
+            | Self::Nested { key, .. } => Some(key),
+            Self::Missing { column }
+            | Self::Mismatch { column, .. }
+            | Self::TooLong { column, .. }
+            | Self::Undeclared { column } => Some(column),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,7 @@
 //! One record: an object's members into columns and facts, or the first reason why not.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, ArrayRef};
 
 use super::columns::{Bool, Columns, Refusal};
@@ -54,7 +56,29 @@ pub(super) struct Records<'s> {
     longest_record: usize,
     work: Work,
     scratch: String,
+    /// For each slot how often its value was left out
+    ignored: Vec<u64>,
+    /// Slots whose value is left out of the record being read
+    passed_over: Vec<Slot>,
+    /// Values left out whose keys are not tracked
+    ignored_untracked: u64,
+    /// The members of the record being read that no column has, as an object not closed yet
+    rest: String,
+    /// Whether some of their keys were not compared with each other
+    is_rest_unchecked: bool,
 }
+
+/// What the records of a chunk gave.
+pub(super) struct Finished {
+    pub(super) columns: Vec<ArrayRef>,
+    pub(super) rows: u64,
+    pub(super) seen: Vec<bool>,
+    pub(super) facts: Facts,
+    pub(super) ignored: BTreeMap<Box<str>, u64>,
+}
+
+/// Stands for keys that are not tracked, in counts by key.
+const OTHER_KEYS: &str = "other keys";
 
 impl<'s> Records<'s> {
     pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys, longest_record: usize) -> Self {
@@ -78,17 +102,35 @@ impl<'s> Records<'s> {
             longest_record,
             work: Work::default(),
             scratch: String::new(),
+            ignored: Vec::new(),
+            passed_over: Vec::new(),
+            ignored_untracked: 0,
+            rest: String::new(),
+            is_rest_unchecked: false,
         }
     }
 
-    /// The arrays, their length, which columns were seen, and the facts.
-    pub(super) fn finish(self) -> (Vec<ArrayRef>, u64, Vec<bool>, Facts) {
-        let (arrays, rows) = self.columns.finish();
-        let seen = self.seen_null.iter().zip(&arrays);
-        let seen = seen
-            .map(|(null, array)| *null || array.null_count() < array.len())
+    /// What all records gave together.
+    pub(super) fn finish(self) -> Finished {
+        let (columns, rows) = self.columns.finish();
+        let seen = self.seen_null.iter().zip(&columns);
+        let mut ignored: BTreeMap<Box<str>, u64> = (0..)
+            .zip(&self.ignored)
+            .filter(|(_, count)| **count > 0)
+            .map(|(slot, count)| (self.keys.name(slot).into(), *count))
             .collect();
-        (arrays, rows, seen, self.facts)
+        if self.ignored_untracked > 0 {
+            ignored.insert(OTHER_KEYS.into(), self.ignored_untracked);
+        }
+        Finished {
+            rows,
+            seen: seen
+                .map(|(null, array)| *null || array.null_count() < array.len())
+                .collect(),
+            columns,
+            facts: self.facts,
+            ignored,
+        }
     }
 
     /// Reads the value that begins here as a record. If it is rejected, or not JSON, it leaves
@@ -101,8 +143,12 @@ impl<'s> Records<'s> {
         self.nulls.clear();
         self.untracked = Untracked::default();
         self.row_bytes = 0;
+        self.passed_over.clear();
+        self.rest.clear();
+        self.is_rest_unchecked = false;
         let outcome = self
             .object(scanner)
+            .and_then(|()| self.store_rest(start))
             .and_then(|()| self.check_row(start, scanner.at));
         match outcome {
             Ok(()) => {
@@ -137,6 +183,17 @@ impl<'s> Records<'s> {
             self.facts.keys[place].observe(observation);
         }
         self.facts.untracked.merge(&self.untracked);
+        for slot in &self.passed_over {
+            match slot {
+                &START => self.ignored_untracked += 1,
+                slot => {
+                    if self.ignored.len() <= *slot {
+                        self.ignored.resize(*slot + 1, 0);
+                    }
+                    self.ignored[*slot] += 1;
+                }
+            }
+        }
     }
 
     /// What can be said of a row only when it is complete.
@@ -235,13 +292,18 @@ impl<'s> Records<'s> {
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
                 return Err(Stop::Doomed(doom));
             }
-            // Not tracked: no schema will come of it, but the record is kept
+            // Not tracked
             Err(None) => {
-                let flawed = nested::value(scanner, &mut self.work, Check::Sound)?;
-                return match flawed {
-                    None => Ok(last),
-                    Some(flawed) => Err(unsound(written(scanner, at).unwrap_or_default(), flawed)),
-                };
+                match self.unknown {
+                    UnknownKeys::Rest(column) => {
+                        self.is_rest_unchecked = true;
+                        self.keep_member(scanner, at, column)?
+                    }
+                    UnknownKeys::Ignore => self.pass_over(scanner, at, START)?,
+                    // No schema will come of it, but the record is kept
+                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, at)?,
+                }
+                return Ok(last);
             }
         };
         if let Some(first) = self.keys.see(slot, at) {
@@ -253,11 +315,15 @@ impl<'s> Records<'s> {
             return Err(Stop::Doomed(doom));
         }
         match self.keys.belongs(slot) {
-            Belongs::Column(column) => self.store(scanner, slot, column)?,
-            Belongs::Nowhere if self.unknown == UnknownKeys::Reject => {
-                self.pass_over(scanner, at)?
+            Belongs::Column(column) if self.unknown != UnknownKeys::Rest(column) => {
+                self.store(scanner, slot, column)?
             }
-            Belongs::Nowhere => self.observe(scanner, slot)?,
+            _ => match self.unknown {
+                UnknownKeys::Collect => self.observe(scanner, slot)?,
+                UnknownKeys::Reject => self.refuse_unknown(scanner, at)?,
+                UnknownKeys::Ignore => self.pass_over(scanner, at, slot)?,
+                UnknownKeys::Rest(column) => self.keep_member(scanner, at, column)?,
+            },
         }
         Ok(slot)
     }
@@ -306,9 +372,92 @@ impl<'s> Records<'s> {
         Ok(Ok(slot))
     }
 
-    /// The value of a key that no column has: with a null nothing is lost.
+    /// The value of a key that no column has, left out: counted, unless it is null.
+    fn pass_over(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key_at: usize,
+        slot: Slot,
+    ) -> Result<(), Stop> {
+        if scanner.peek() == b'n' {
+            return Ok(scanner.word(b"null")?);
+        }
+        self.judge(scanner, key_at)?;
+        self.passed_over.push(slot);
+        Ok(())
+    }
+
+    /// Goes past a value that no column takes, which must be sound all the same.
+    fn judge(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
+        match nested::value(scanner, &mut self.work, Check::Sound)? {
+            None => Ok(()),
+            Some(flawed) => {
+                let key = written(scanner, key_at).unwrap_or_default();
+                Err(Stop::Doomed(flawed_value(flawed, &key)))
+            }
+        }
+    }
+
+    /// The member whose key stands at `key_at` and whose value begins here, kept for the column of
+    /// all such members.
+    fn keep_member(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key_at: usize,
+        column: usize,
+    ) -> Result<(), Stop> {
+        let key_end = {
+            let mut key = scanner.back_at(key_at);
+            key.string()?;
+            key.at
+        };
+        let name = &self.schema.columns[column].name;
+        let json = nested_text(scanner, &mut self.work, name)?;
+        let key = scanner.text(key_at, key_end);
+        let key = key.expect("a key that was found is UTF-8");
+        self.rest.push(if self.rest.is_empty() { '{' } else { ',' });
+        self.rest.push_str(key);
+        self.rest.push(':');
+        self.rest.push_str(json);
+        Ok(())
+    }
+
+    /// The members that were kept, as one value. NULL if there are none.
+    fn store_rest(&mut self, start: usize) -> Result<(), Stop> {
+        let UnknownKeys::Rest(column) = self.unknown else {
+            return Ok(());
+        };
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        self.rest.push('}');
+        if self.is_rest_unchecked {
+            let mut members = Scanner::new(self.rest.as_bytes());
+            let flawed = nested::value(&mut members, &mut self.work, Check::Super)?;
+            if let Some(flawed) = flawed {
+                let mut doom = flawed_value(flawed, &self.schema.columns[column].name);
+                doom.at = start;
+                return Err(Stop::Doomed(doom));
+            }
+        }
+        let (bytes, limit) = (self.rest.len() as u64, u64::from(MAX_VARBYTE_BYTES));
+        if bytes > limit {
+            let refusal = Refusal::TooLong { bytes, limit };
+            return Err(self.refused(start, column, refusal));
+        }
+        self.row_bytes += self.columns.nested(column, &self.rest);
+        let slot = self.keys.of_column(column);
+        let observation = Observation {
+            value: Observed::Nested,
+            json_bytes: bytes,
+        };
+        self.observed.push((slot, observation));
+        Ok(())
+    }
+
+    /// The value of a key that no column may do without: with a null nothing is lost.
     #[cold]
-    fn pass_over(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
+    fn refuse_unknown(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
         if scanner.peek() == b'n' {
             return Ok(scanner.word(b"null")?);
         }
@@ -431,24 +580,7 @@ impl<'s> Records<'s> {
 
     /// The JSON text of the value that begins here, which SUPER holds.
     fn nested_text<'a>(&mut self, scanner: &mut Scanner<'a>, slot: Slot) -> Result<&'a str, Stop> {
-        let start = scanner.at;
-        let flawed = nested::value(scanner, &mut self.work, Check::Super)?;
-        if let Some(flawed) = flawed {
-            return Err(unsound(shortened(self.keys.name(slot)), flawed));
-        }
-        let json = scanner.text(start, scanner.at);
-        let json = json.expect("strings are checked to be UTF-8, the rest is ASCII");
-        let (bytes, limit) = (json.len() as u64, u64::from(MAX_VARBYTE_BYTES));
-        if bytes > limit {
-            let column = shortened(self.keys.name(slot));
-            let reason = Reason::TooLong {
-                column,
-                bytes,
-                limit,
-            };
-            return Err(Stop::Doomed(Doom { at: start, reason }));
-        }
-        Ok(json)
+        nested_text(scanner, &mut self.work, self.keys.name(slot))
     }
 
     /// A value of a key that no column has.
@@ -503,9 +635,29 @@ impl<'s> Records<'s> {
     }
 }
 
-/// Why a record may not have this value under `key`.
+/// The JSON text of the value that begins here, which SUPER holds; `key` is what it stands under.
+fn nested_text<'a>(scanner: &mut Scanner<'a>, work: &mut Work, key: &str) -> Result<&'a str, Stop> {
+    let start = scanner.at;
+    if let Some(flawed) = nested::value(scanner, work, Check::Super)? {
+        return Err(Stop::Doomed(flawed_value(flawed, key)));
+    }
+    let json = scanner.text(start, scanner.at);
+    let json = json.expect("strings are checked to be UTF-8, the rest is ASCII");
+    let (bytes, limit) = (json.len() as u64, u64::from(MAX_VARBYTE_BYTES));
+    if bytes > limit {
+        let reason = Reason::TooLong {
+            column: shortened(key),
+            bytes,
+            limit,
+        };
+        return Err(Stop::Doomed(Doom { at: start, reason }));
+    }
+    Ok(json)
+}
+
 #[cold]
-fn unsound(key: Box<str>, flawed: Flawed) -> Stop {
+fn flawed_value(flawed: Flawed, key: &str) -> Doom {
+    let key = shortened(key);
     let (at, flaw) = (flawed.at, flawed.flaw);
     let reason = match flaw {
         NestedFlaw::Text(flaw) => Reason::Text {
@@ -514,13 +666,13 @@ fn unsound(key: Box<str>, flawed: Flawed) -> Stop {
         },
         flaw => Reason::Nested { key, flaw },
     };
-    Stop::Doomed(Doom { at, reason })
+    Doom { at, reason }
 }
 
 /// The key that stands at `at`, as it is to be shown.
 #[cold]
 fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
-    let mut scanner = Scanner::new(&scanner.piece()[at..]);
+    let mut scanner = scanner.back_at(at);
     let span = scanner.string().ok()?;
     let mut scratch = String::new();
     resolve(&scanner, span, &mut scratch).ok().map(shortened)

@@ -65,6 +65,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The same piece, looked at again from `at` on. What was found out about all of it is not
+    /// found out again: a piece has megabytes.
+    pub(super) fn back_at(&self, at: usize) -> Self {
+        Self { at, ..*self }
+    }
+
     pub(super) fn piece(&self) -> &'a [u8] {
         self.piece
     }

@@ -156,3 +156,69 @@ fn rubbish_is_counted_and_not_all_kept() {
         (20_000, 20_000)
     );
 }
+
+/// Decodes values with other keys than the schema has.
+fn with_unknown(text: &str, schema: &Schema, unknown: UnknownKeys) -> Decoded {
+    let decoded = decode(&chunk(Framing::Values, text), schema, unknown).expect("values");
+    check(&decoded, schema);
+    decoded
+}
+
+#[test]
+fn values_without_a_column_are_left_out_and_counted() {
+    let schema = schema(&[("id", ColumnType::BigInt)]);
+    let long = "k".repeat(200);
+    let text = format!(
+        "{{\"id\":1,\"x\":[1,{{}}],\"Y\":null,\"{long}\":0}} {{\"X\":1,\"id\":\"bad\"}} {{\"X\":2,\"z\":\"\",\"id\":3}}"
+    );
+    let decoded = with_unknown(&text, &schema, UnknownKeys::Ignore);
+    assert_eq!(cells(&decoded, 0), [Some("1".into()), Some("3".into())]);
+    let ignored: Vec<(&str, u64)> = decoded.ignored.iter().map(|(k, n)| (&**k, *n)).collect();
+    assert_eq!(ignored, [("other keys", 1), ("x", 2), ("z", 1)]);
+    let decoded = with_unknown("{\"id\":1,\"x\":[1,]}", &schema, UnknownKeys::Ignore);
+    assert_eq!((decoded.rows, decoded.rejects.len()), (0, 1));
+}
+
+#[test]
+fn members_without_a_column_are_kept_as_they_are_written() {
+    let schema = schema(&[("id", ColumnType::BigInt), ("rest", ColumnType::Super)]);
+    let long = "k".repeat(200);
+    let cases = [
+        ("{\"id\":1}".to_owned(), Ok(None)),
+        (
+            "{\"B\\u0061\" : 1.50 ,\"id\":1, \"rest\":{ \"rest\":null}}".to_owned(),
+            Ok(Some(
+                "{\"B\\u0061\":1.50,\"rest\":{ \"rest\":null}}".to_owned(),
+            )),
+        ),
+        (
+            format!("{{\"{long}\":1,\"id\":1}}"),
+            Ok(Some(format!("{{\"{long}\":1}}"))),
+        ),
+        (
+            format!("{{\"{long}\":1,\"id\":1,\"{long}\":2}}"),
+            Err("value of key \"rest\" contains key"),
+        ),
+        (
+            "{\"a\":1,\"a\":2}".to_owned(),
+            Err("key \"a\" stands there twice"),
+        ),
+        (
+            "{\"a\":1e999}".to_owned(),
+            Err("contains a number that SUPER does not hold exactly"),
+        ),
+    ];
+    for (text, expected) in cases {
+        let decoded = with_unknown(&text, &schema, UnknownKeys::Rest(1));
+        match expected {
+            Ok(rest) => assert_eq!(cells(&decoded, 1), [rest], "{text}"),
+            Err(reason) => {
+                let told = reasons(&decoded);
+                assert!(
+                    told.len() == 1 && told[0].contains(reason),
+                    "{text}: {told:?}"
+                );
+            }
+        }
+    }
+}

@@ -238,6 +238,7 @@ pub async fn adopt(
         parts: 0,
         parts_bytes: 0,
         parts_manifest: String::new(),
+        rejects: None,
     };
     for (statement, _) in sql::insert_load(names, &row, &[]) {
         session.run(PURPOSE, &statement).await?;

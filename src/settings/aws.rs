@@ -72,6 +72,20 @@ pub fn stage_target(text: &str) -> Read<StageTarget> {
     Ok(StageTarget::S3 { bucket, prefix })
 }
 
+/// What `--rejects` names: a place as `--stage` does, or a directory by its path.
+pub fn rejects_target(text: &str) -> Read<StageTarget> {
+    if text.starts_with("s3://") || text.starts_with("file://") {
+        return stage_target(text);
+    }
+    if text.is_empty() || text.contains("://") || text.contains('\0') {
+        return Err(Invalid::because(format!(
+            "{} is neither s3://bucket/prefix nor a directory",
+            quote(text)
+        )));
+    }
+    Ok(StageTarget::Directory(text.into()))
+}
+
 /// An account number.
 pub fn account(text: &str) -> Read<String> {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -177,11 +177,13 @@ fn export(reader: &mut Reader<'_>) -> Option<Export> {
     }
     let conversion = conversion(reader);
     let table = reader.required("table", names::table_name);
+    let rejects = rejects(reader, &s3);
     let destination = destination(reader, s3);
     Some(Export {
         inputs: inputs?,
         conversion: conversion?,
         table: table?,
+        rejects: rejects?,
         destination: destination?,
     })
 }
@@ -289,7 +291,10 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
     let threads = reader.required("threads", value::threads);
     let compression = or_default(reader, "compression", value::compression);
     let max_record_bytes = reader.required("max-record-bytes", value::memory_size);
-    let max_rejects = reader.required("max-rejects", value::count);
+    let max_rejects = reader.required("max-rejects", value::reject_limit);
+    let input_format = reader.required("input-format", value::input_format);
+    let unknown_keys = reader.required("unknown-keys", value::unknown_keys);
+    let rest_column = reader.required("rest-column", names::identifier);
     let spool_directory = reader.path("spool-dir");
     let spool_limit = reader.required("spool-limit", value::size);
     Some(Conversion {
@@ -299,6 +304,12 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
         compression: compression?,
         max_record_bytes: max_record_bytes?,
         max_rejects: max_rejects?,
+        input_format: input_format?,
+        unknown_keys: match unknown_keys? {
+            UnknownKeysChoice::Error => UnknownKeysSetting::Error,
+            UnknownKeysChoice::Ignore => UnknownKeysSetting::Ignore,
+            UnknownKeysChoice::Rest => UnknownKeysSetting::Rest(rest_column?),
+        },
         spool_directory,
         spool_limit: spool_limit?,
     })
@@ -327,6 +338,23 @@ fn destination(reader: &mut Reader<'_>, client: S3Client) -> Option<Destination>
         None => None,
     };
     load(reader, stage).map(|load| Destination::Redshift(Box::new(load)))
+}
+
+/// Where lines of rejected records go; `Some(None)` if they are not wanted.
+fn rejects(reader: &mut Reader<'_>, client: &S3Client) -> Option<Option<RejectsSetting>> {
+    let without_data = reader.required("rejects-without-data", value::switch);
+    if !reader.is_set("rejects") {
+        return Some(None);
+    }
+    let target = reader.optional("rejects", aws::rejects_target);
+    Some(Some(RejectsSetting {
+        target: target?,
+        data: match without_data? {
+            true => RejectedData::Hashed,
+            false => RejectedData::Kept,
+        },
+        client: client.clone(),
+    }))
 }
 
 fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {

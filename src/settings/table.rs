@@ -206,6 +206,15 @@ pub static SETTINGS: &[Setting] = &[
         commands: &[Export],
         ..INPUT
     },
+    Setting {
+        name: "input-format",
+        variables: &["STAGECOPY_INPUT_FORMAT"],
+        file_key: Some("input-format"),
+        default: Some("records"),
+        kind: ValueKind::One("records|rejects"),
+        help: "records, or lines as --rejects writes them, whose records are loaded: mended ones",
+        ..INPUT
+    },
     // Table and load
     Setting {
         name: "table",
@@ -265,13 +274,54 @@ pub static SETTINGS: &[Setting] = &[
         ..LOAD
     },
     Setting {
+        name: "unknown-keys",
+        variables: &["STAGECOPY_UNKNOWN_KEYS"],
+        file_key: Some("unknown-keys"),
+        default: Some("error"),
+        kind: ValueKind::One("error|ignore|rest"),
+        help: "A key that the table has no column for, and a value other than null: reject the record, \
+               leave the value out and count it, or put all such members into one SUPER column",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "rest-column",
+        variables: &["STAGECOPY_REST_COLUMN"],
+        file_key: Some("rest-column"),
+        default: Some("rest"),
+        kind: ValueKind::One("NAME"),
+        help: "The SUPER column of --unknown-keys rest; a new table gets it",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
         name: "max-rejects",
         variables: &["STAGECOPY_MAX_REJECTS"],
         file_key: Some("max-rejects"),
         default: Some("0"),
-        kind: ValueKind::One("N"),
-        help: "Stop with exit code 3 if more than N records are rejected",
+        kind: ValueKind::One("N|P%"),
+        help: "Stop with exit code 3, and nothing loaded, if more than N records are rejected, or more \
+               than P per cent of those read",
         commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "rejects",
+        variables: &["STAGECOPY_REJECTS"],
+        file_key: Some("rejects"),
+        kind: ValueKind::One("URL|DIR"),
+        help: "Write each rejected record with its place and reason, as JSON Lines: into files below \
+               s3://bucket/prefix or a directory, named by their content. --input-format rejects \
+               reads them back",
+        ..LOAD
+    },
+    Setting {
+        name: "rejects-without-data",
+        variables: &["STAGECOPY_REJECTS_WITHOUT_DATA"],
+        file_key: Some("rejects-without-data"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Write a digest in place of each rejected record",
         ..LOAD
     },
     Setting {

@@ -12,8 +12,9 @@ use crate::database::TlsMode;
 use crate::encode::Compression;
 use crate::ledger::{OnReplaced, SameContent};
 
-use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads};
+use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
 use crate::schema::MAX_IDENTIFIER_BYTES;
+use crate::stage::{InputFormat, RejectLimit};
 
 /// Why a value cannot be used, and what to give instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,49 @@ pub fn on_replaced(text: &str) -> Read<OnReplaced> {
         text,
         &[("error", OnReplaced::Error), ("append", OnReplaced::Append)],
     )
+}
+
+/// A choice of `--unknown-keys`; the column of `rest` is another setting.
+pub fn unknown_keys(text: &str) -> Read<UnknownKeysChoice> {
+    one_of(
+        text,
+        &[
+            ("error", UnknownKeysChoice::Error),
+            ("ignore", UnknownKeysChoice::Ignore),
+            ("rest", UnknownKeysChoice::Rest),
+        ],
+    )
+}
+
+/// A choice of `--input-format`.
+pub fn input_format(text: &str) -> Read<InputFormat> {
+    one_of(
+        text,
+        &[
+            ("records", InputFormat::Records),
+            ("rejects", InputFormat::Rejects),
+        ],
+    )
+}
+
+/// `--max-rejects`: a number of records, or a share of those read with at most four digits after the point.
+pub fn reject_limit(text: &str) -> Read<RejectLimit> {
+    let Some(percent) = text.strip_suffix('%') else {
+        return count(text).map(RejectLimit::Records);
+    };
+    let (whole, fraction) = percent.split_once('.').unwrap_or((percent, "0"));
+    let ten_thousandths = format!("{whole}{fraction:0<4}");
+    decimal(&ten_thousandths)
+        .filter(|share| {
+            !whole.is_empty() && (1..=4).contains(&fraction.len()) && *share <= 1_000_000
+        })
+        .map(RejectLimit::PerMillion)
+        .ok_or_else(|| {
+            let text = quote(text);
+            Invalid::because(format!(
+                "{text} is no share from 0% to 100%, with at most four digits after the point"
+            ))
+        })
 }
 
 /// A choice of `--same-content`.
@@ -609,5 +653,34 @@ mod tests {
                 "{variable} {text}"
             );
         }
+    }
+
+    #[test]
+    fn limits_of_rejects_are_numbers_or_shares() {
+        for (text, expected) in [
+            ("0", Some(RejectLimit::Records(0))),
+            ("12", Some(RejectLimit::Records(12))),
+            ("1%", Some(RejectLimit::PerMillion(10_000))),
+            ("0.5%", Some(RejectLimit::PerMillion(5_000))),
+            ("24.9999%", Some(RejectLimit::PerMillion(249_999))),
+            ("100%", Some(RejectLimit::PerMillion(1_000_000))),
+            ("100.0001%", None),
+            ("0.00001%", None),
+            (".5%", None),
+            ("5.%", None),
+            ("-1%", None),
+            ("%", None),
+            ("1 %", None),
+            ("1e1%", None),
+            ("many", None),
+        ] {
+            assert_eq!(reject_limit(text).ok(), expected, "{text}");
+            if let Some(limit @ RejectLimit::PerMillion(_)) = expected {
+                assert_eq!(reject_limit(&limit.to_string()).ok(), Some(limit));
+            }
+        }
+        assert!(RejectLimit::PerMillion(10_000).allows(1, 100));
+        assert!(!RejectLimit::PerMillion(10_000).allows(1, 99));
+        assert!(RejectLimit::PerMillion(0).allows(0, 0));
     }
 }

@@ -262,9 +262,9 @@ fn empty_variables_count_as_not_set() {
             .find(|line| line.starts_with(name))
             .unwrap_or_default()
     };
-    assert_snapshot!(line("port "), @"port                5440         environment variable REDSHIFT_PORT");
-    assert_snapshot!(line("sslmode "), @"sslmode             verify-full  default");
-    assert_snapshot!(line("color "), @"color               auto         default");
+    assert_snapshot!(line("port "), @"port                  5440         environment variable REDSHIFT_PORT");
+    assert_snapshot!(line("sslmode "), @"sslmode               verify-full  default");
+    assert_snapshot!(line("color "), @"color                 auto         default");
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod faults;
 mod load;
 mod parts;
 mod pipeline;
+mod rejects;
 mod staging;
 mod support;

@@ -346,6 +346,13 @@ pub(crate) fn objects(stage: &str) -> Vec<String> {
     boto3(stage, "for key in keys: print(key)")
 }
 
+/// The text of an object.
+#[track_caller]
+pub(crate) fn object(url: &str) -> String {
+    let body = "print(s3.get_object(Bucket=bucket,Key=prefix)['Body'].read().decode(),end='')";
+    boto3(url, body).join("\n")
+}
+
 /// What HeadObject says of each object under a stage: `key`, `bytes`, `etag`, `encryption`, `key_id`.
 #[track_caller]
 pub(crate) fn heads(stage: &str) -> Vec<serde_json::Value> {

@@ -81,7 +81,8 @@ fn hostile_keys_do_not_fill_the_memory() {
     assert_eq!(rejected.facts, Facts::default());
 }
 
-/// A value whose key is too long for a column goes nowhere, but its record is kept if it is sound.
+/// A value that is left out, or whose key is too long for a column, goes nowhere, but its record is kept if it is
+/// sound.
 #[test]
 fn values_that_go_nowhere_are_judged() {
     let nest = |levels: usize| ["[".repeat(levels), "]".repeat(levels)].concat();
@@ -105,15 +106,25 @@ fn values_that_go_nowhere_are_judged() {
         ),
         ("{\"\\uffff\":1}".to_owned(), "contains a noncharacter"),
     ] {
+        let columns = schema(&[("b", ColumnType::BigInt)]);
         let long = "k".repeat(128);
-        let decoded = infer(format!("{{\"{long}\":{value},\"b\":1}}\n{{\"b\":2}}\n"));
-        let reasons = reasons(&decoded);
-        let shown = reasons.first().map(String::as_str).unwrap_or_default();
-        assert!(
-            shown.contains(reason) && shown.is_empty() == reason.is_empty(),
-            "{shown}"
-        );
-        assert_eq!(decoded.rows, 2 - reasons.len() as u64);
+        for (key, unknown) in [
+            (long.as_str(), UnknownKeys::Collect),
+            (&long, UnknownKeys::Ignore),
+            ("k", UnknownKeys::Ignore),
+        ] {
+            let text = format!("{{\"{key}\":{value},\"b\":1}}\n{{\"b\":2}}\n");
+            let decoded = decode(&chunk(Framing::Lines, text), &columns, unknown);
+            let decoded = decoded.expect("whole lines");
+            check(&decoded, &columns);
+            let reasons = reasons(&decoded);
+            let shown = reasons.first().map(String::as_str).unwrap_or_default();
+            let is_same = shown.contains(reason) && shown.is_empty() == reason.is_empty();
+            assert!(is_same, "{shown}");
+            assert_eq!(decoded.rows, 2 - reasons.len() as u64);
+            let counted = unknown == UnknownKeys::Ignore && reasons.is_empty();
+            assert_eq!(decoded.ignored.values().sum::<u64>(), u64::from(counted));
+        }
     }
     let bytes = [b"{\"".as_slice(), &[b'k'; 128], b"\":\"\xff\"}\n"].concat();
     assert!(reasons(&infer(bytes))[0].ends_with("is not UTF-8"));

@@ -38,11 +38,13 @@ fn part(word: &str) -> Vec<u8> {
 }
 
 /// How a document is read as a value.
-const WAYS: [&str; 5] = [
+const WAYS: [&str; 7] = [
     "into a SUPER column",
     "for facts",
     "of a key that no column has",
     "of a key too long for a column",
+    "that is left out",
+    "that is kept in the column of all others",
     "in a record that is rejected already",
 ];
 
@@ -51,6 +53,7 @@ fn as_value(document: &[u8], framing: Framing) -> Vec<(&'static str, Result<Deco
     let with = |head: &str| [head.as_bytes(), document, b",\"after\":0}\n{\"after\":1}"].concat();
     let nested = schema(&[("v", ColumnType::Super), ("after", ColumnType::BigInt)]);
     let narrow = schema(&[("after", ColumnType::BigInt)]);
+    let rest = schema(&[("after", ColumnType::BigInt), ("rest", ColumnType::Super)]);
     let long = format!("{{\"{}\":", "k".repeat(128));
     let read = |head: &str, schema: &Schema, unknown| {
         decode(&chunk(framing, with(head)), schema, unknown)
@@ -61,6 +64,8 @@ fn as_value(document: &[u8], framing: Framing) -> Vec<(&'static str, Result<Deco
         read("{\"v\":", &Schema::default(), UnknownKeys::Collect),
         read("{\"v\":", &narrow, UnknownKeys::Reject),
         read(&long, &narrow, UnknownKeys::Collect),
+        read("{\"v\":", &narrow, UnknownKeys::Ignore),
+        read("{\"v\":", &rest, UnknownKeys::Rest(1)),
         read("{\"w\":1,\"w\":2,\"v\":", &nested, UnknownKeys::Collect),
     ];
     WAYS.into_iter().zip(outcomes).collect()

@@ -6,6 +6,7 @@ use super::*;
 use crate::encode::Compression;
 use crate::ledger::OnReplaced;
 use crate::settings::file;
+use crate::stage::RejectLimit;
 
 /// `NAME=value` words as a map.
 fn environment(words: &[&str]) -> Environment {
@@ -84,7 +85,7 @@ fn defaults_are_values_a_user_could_give() {
     assert_eq!(conversion.compression, Compression::Zstd(1));
     assert_eq!(conversion.threads, Threads::Available);
     assert_eq!(conversion.max_record_bytes, 16 << 20);
-    assert_eq!(conversion.max_rejects, 0);
+    assert_eq!(conversion.max_rejects, RejectLimit::Records(0));
     assert_eq!(conversion.spool_limit, 10 << 30);
     assert_eq!(export.inputs.inputs, [Input::Path("data.json".into())]);
     assert_eq!(export.inputs.scope, "");
