@@ -112,18 +112,34 @@ fn no_noncharacter(text: &str) -> Result<(), usize> {
     found.map_or(Ok(()), |(at, _)| Err(at))
 }
 
-/// Whether there is one of them in `text`. Quick where bytes EF and BF are rare: in UTF-8 a
-/// noncharacter is EF B7 90 to EF B7 AF, or ends in BF BE or BF BF after EF or F·F.
+/// Whether there is one of them in `text`. In UTF-8 a noncharacter is EF B7 90 to EF B7 AF, or ends in
+/// BF BE or BF BF after EF or F·F: two bytes that are rare in that order are looked for in blocks,
+/// without branches, and only a block that has them is looked at again.
 pub(super) fn has_noncharacter(text: &str) -> bool {
+    const BLOCK: usize = 256;
     let bytes = text.as_bytes();
-    memchr::memchr2_iter(0xef, 0xbf, bytes).any(|at| match (bytes[at], bytes.get(at + 1)) {
+    (0..bytes.len()).step_by(BLOCK).any(|start| {
+        let end = bytes.len().min(start + BLOCK);
+        let next = &bytes[start + 1..bytes.len().min(end + 1)];
+        let suspect = bytes[start..end].iter().zip(next).fold(0, |any, pair| {
+            let (byte, next) = (*pair.0, *pair.1);
+            any | u8::from(byte == 0xbf) & u8::from(next >= 0xbe)
+                | u8::from(byte == 0xef) & u8::from(next == 0xb7)
+        });
+        suspect != 0 && (start..end).any(|at| noncharacter_near(bytes, at))
+    })
+}
+
+/// Whether one of them begins at `at` or has its last byte but one there.
+fn noncharacter_near(bytes: &[u8], at: usize) -> bool {
+    match (bytes[at], bytes.get(at + 1)) {
         (0xef, Some(0xb7)) => matches!(bytes.get(at + 2), Some(0x90..=0xaf)),
         (0xbf, Some(0xbe | 0xbf)) => {
             let before = bytes[at - 1];
-            before == 0xef || before & 0xcf == 0x8f && at >= 2 && bytes[at - 2] >= 0xf0
+            before == 0xef || before & 0xcf == 0x8f && bytes[at - 2] >= 0xf0
         }
         _ => false,
-    })
+    }
 }
 
 /// The boolean a text stands for: Redshift's literals, in any case (Redshift: Boolean type).
@@ -172,5 +188,22 @@ mod tests {
             count += usize::from(is_noncharacter(character));
         }
         assert_eq!(count, 66);
+    }
+
+    #[test]
+    fn they_are_found_at_any_place() {
+        for character in ['\u{fdd0}', '\u{ffff}', '\u{1fffe}', '\u{3fbf}', '\u{3ffe}'] {
+            for length in 250..260 {
+                for fill in ["a", "\u{ff0c}", "\u{3fff}"] {
+                    let text = [&fill.repeat(length), &*character.to_string(), "b"].concat();
+                    assert_eq!(
+                        has_noncharacter(&text),
+                        is_noncharacter(character),
+                        "{length}"
+                    );
+                    assert!(!has_noncharacter(&fill.repeat(length)));
+                }
+            }
+        }
     }
 }

@@ -314,6 +314,55 @@ fn compare(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Documents made to be slow, large or misread.
+#[test]
+fn adversarial_documents_are_read_as_the_other_parser_reads_them() {
+    let nest = |open: &str, levels: usize, inside: &str, close: &str| {
+        [&open.repeat(levels), inside, &close.repeat(levels)].concat()
+    };
+    // alike at both ends and as long, so that only the middle tells them apart
+    let keys = |count: usize| -> Vec<String> {
+        let key = |n| format!("\"aaaaaaaa{n:06}bbbbbbbb\":{n}");
+        (0..count).map(key).collect()
+    };
+    let object = |members: &[String]| format!("{{{}}}", members.join(","));
+    let twice = [keys(2_000), keys(1)].concat();
+    for value in [
+        nest("[", 100, "", "]"),
+        nest("{\"a\":", 60, "[]", "}"),
+        nest("[{\"a\":", 40, "1e5", "}]"),
+        nest("[", 50, "1", "}"),
+        object(&keys(2_000)),
+        object(&twice),
+        object(&[keys(1), keys(2_000)].concat()),
+        format!("[{}]", vec!["1"; 30_000].join(",")),
+        format!("[{}]", vec!["{\"a\":[]}"; 5_000].join(" , ")),
+        format!("{}1{}", " \t\r\n".repeat(20_000), " ".repeat(20_000)),
+        "9".repeat(50_000),
+        format!("0.{}1", "0".repeat(50_000)),
+        format!("1{}.0", "0".repeat(50_000)),
+        format!("1e{}", "9".repeat(50_000)),
+        format!("1e-{}1", "0".repeat(50_000)),
+        format!("0e{}", "9".repeat(50_000)),
+        format!("[0.1e+{}2,1E00]", "0".repeat(100)),
+        format!("\"{}\"", "\\u00e9".repeat(10_000)),
+        format!("\"{}\"", "\\\\\\\"".repeat(10_000)),
+        format!("\"{}\\\"", "\\\\".repeat(10_000)),
+        format!("\"{}\"", "\\ud83d\\ude00".repeat(5_000)),
+        format!("\"{}\\ud83d\"", "\\ud83d\\ude00".repeat(5_000)),
+        format!("\"{}\"", "\u{10fffd}".repeat(10_000)),
+        format!("\"{}\u{fdd0}\"", "é".repeat(10_000)),
+    ] {
+        for name in ["n", "a", "other"] {
+            let record = format!("{{\"b\":\"before\",\"{name}\":{value},\"é\":true}}");
+            let shown = &value[..value.floor_char_boundary(40)];
+            compare(record.as_bytes())
+                .map_err(|error| format!("{shown} {error}"))
+                .expect("agreement");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

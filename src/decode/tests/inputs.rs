@@ -560,7 +560,8 @@ impl Read for Halves<'_> {
     }
 }
 
-fn halves(bytes: &[u8], cut: usize, limits: Limits, schema: &Schema) -> Seen {
+/// What an input gives that is read in two reads.
+pub(super) fn halves(bytes: &[u8], cut: usize, limits: Limits, schema: &Schema) -> Seen {
     let (head, tail) = bytes.split_at(cut);
     let open = || Ok(Halves(head, tail));
     run(open, |_| Ok(()), limits, schema, UnknownKeys::Reject).0

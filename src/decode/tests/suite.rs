@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::inputs::{Seen, whole};
+use super::inputs::{Seen, halves, whole};
 use super::page::code;
 use super::*;
 use crate::frame::Limits;
@@ -146,6 +146,25 @@ fn nothing_that_must_not_be_accepted_is() {
             // `{} "x"` are two values, and the second is rejected for being no object
             let clean = seen.is_json() && seen.rejects.is_empty();
             assert!(!clean, "{} {seen:?}", document.name);
+        }
+    }
+}
+
+#[test]
+fn documents_may_be_read_in_any_two_reads() {
+    let limits = |chunk_bytes| Limits {
+        chunk_bytes,
+        record_bytes: 1 << 20,
+    };
+    let schema = schema(&[("a", ColumnType::Super), ("x", ColumnType::Super)]);
+    let documents = ['y', 'n', 'i'].into_iter().flat_map(documents);
+    for document in documents.filter(|document| document.bytes.len() < 1_000) {
+        for limits in [limits(1 << 20), limits(5)] {
+            let expected = halves(&document.bytes, 0, limits, &schema);
+            for cut in 1..=document.bytes.len() {
+                let seen = halves(&document.bytes, cut, limits, &schema);
+                assert_eq!(seen, expected, "{} {cut}", document.name);
+            }
         }
     }
 }
