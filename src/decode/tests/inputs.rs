@@ -191,8 +191,7 @@ fn load_into(kind: ColumnType, stored: &[u8]) -> String {
     seen.told()
 }
 
-/// Other programs, in the order of the cells below: serde_json 1.0.154, simd-json 0.19.0, sonic-rs 0.5.10, arrow-json
-/// 60.1.0, DuckDB 2.0.0, pandas 3.1.1, pyarrow 26.0.1, each as it comes and tried in November 2026; PostgreSQL 15; Redshift's COPY of JSON as documented.
+/// Other programs, in the order of the cells below.
 const PROGRAMS: [&str; 9] = [
     "serde_json",
     "simd-json",
@@ -529,9 +528,10 @@ fn short(text: String) -> String {
 /// This part of the page.
 pub(super) fn text() -> String {
     let mut text = "\n## Odd inputs, here and elsewhere\n\nEach as the only file of a load into a new table, unless a type is \
-                    named: the inferred type and the values. The other columns are what programs do as they come (versions in \
-                    `src/decode/tests/inputs.rs`; PostgreSQL 15's types and jsonb; Redshift's as documented); in bold where \
-                    data is changed, dropped or taken without being JSON. Nothing: not tried.\n\n| Input | stagecopy |"
+                    named: the inferred type and the values. The other columns are what programs do as they come, tried in \
+                    November 2026: serde_json 1.0.154, simd-json 0.19.0, sonic-rs 0.5.10, arrow-json 60.1.0, DuckDB 2.0.0, pandas \
+                    3.1.1, pyarrow 26.0.1, the types and jsonb of PostgreSQL 15; Redshift's COPY of JSON as its documentation says. \
+                    In bold where data is changed, dropped or taken without being JSON. Nothing: not tried.\n\n| Input | stagecopy |"
         .to_owned();
     for program in PROGRAMS {
         let _ = write!(text, " {program} |");
