@@ -117,7 +117,7 @@ pub async fn run(
             ended.rows = 0;
             let fault = LoadFault::plain("XX000", fields.get(b'M').to_owned());
             remember(judge, &ended, Some(&fault), Some(fields.get(b'M'))).await;
-            Err(of_the_host(fields))
+            Err(fields)
         }
     })
 }
@@ -133,18 +133,6 @@ async fn not_begun(
     backend.fail().await?;
     log(judge, ended, Some(&fault.to_string()));
     Ok(Err(fault.fields(0, ended.process)))
-}
-
-/// What PostgreSQL cannot hold and Redshift can is said to be so.
-fn of_the_host(fields: Fields) -> Fields {
-    match fields.get(b'C') {
-        // A row that does not fit a page.
-        "54000" => fields.with(
-            b'D',
-            "This is a limit of the PostgreSQL behind the local Redshift, not one of Redshift.",
-        ),
-        _ => fields,
-    }
 }
 
 /// Why the rows did not go in.
