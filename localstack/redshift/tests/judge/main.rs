@@ -5,6 +5,7 @@
 mod conformance;
 mod faults;
 mod support;
+mod wire;
 
 use std::sync::Arc;
 
@@ -986,7 +987,7 @@ async fn who_may_come_in() {
     let text = told(&STACK.connect_as("stagecopy", "wrong").await.err().unwrap());
     assert_eq!(
         text,
-        "28P01 password authentication failed for user \"stagecopy\" []"
+        "28000 password authentication failed for user \"stagecopy\" []"
     );
     let text = told(&STACK.connect_plainly().await.err().unwrap());
     assert_eq!(
