@@ -50,11 +50,34 @@ BEGIN
         FROM pg_attribute WHERE attrelid = original AND attnum > 0 AND NOT attisdropped);
 END $$;
 
+-- The same with rows of recorded keys below: `keys` gives their values by column, `keys_added` and `keys_source` the rest.
+-- What is not given is 0, false or NULL.
+CREATE FUNCTION local_redshift.stand_in_with_keys(original regclass, changed jsonb, added text, source text,
+        keys jsonb, keys_added text, keys_source text) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE (SELECT format('CREATE VIEW local_redshift.%I AS SELECT %s%s FROM %s UNION ALL SELECT %s%s FROM %s',
+            (SELECT relname FROM pg_class WHERE oid = original),
+            string_agg(coalesce((changed ->> attname) || ' AS ' || quote_ident(attname), 'base.' || quote_ident(attname)),
+                ', ' ORDER BY attnum), added, source,
+            string_agg(coalesce(keys ->> attname, CASE
+                    WHEN attnotnull AND atttypid = 'bool'::regtype THEN 'false'
+                    WHEN attnotnull AND atttypid IN ('int2vector'::regtype, 'oidvector'::regtype) THEN quote_literal('')
+                    WHEN attnotnull THEN quote_literal('0')
+                    ELSE 'NULL' END || '::' || format_type(atttypid, atttypmod)), ', ' ORDER BY attnum),
+            keys_added, keys_source)
+        FROM pg_attribute WHERE attrelid = original AND attnum > 0 AND NOT attisdropped);
+END $$;
+
 DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_namespace', '{}', '',
     'pg_catalog.pg_namespace AS base WHERE nspname NOT IN (''local_redshift'', ''pg_toast'')'); END $$;
 
--- Neither sequences nor TOAST exist there. 9 is DISTSTYLE AUTO(ALL), what a new table has.
-DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_class', '{"relchecks": "0::smallint"}',
+-- Neither sequences nor TOAST exist there. 9 is DISTSTYLE AUTO(ALL), what a new table has. A primary key or unique
+-- constraint shows as an index, though there is none. Source: drivers look for primary keys there (awswrangler,
+-- redshift_connector).
+DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_class',
+    '{"relchecks": "0::smallint",
+      "relhasindex": "(base.relhasindex OR base.oid IN (SELECT key.table_oid FROM local_redshift.table_constraint AS key WHERE key.kind <> ''f''))"}',
     ', base.tableoid AS tableoid, coalesce(attributes.diststyle, 0::smallint) AS reldiststyle, false AS relhasoids,
     EXISTS (SELECT FROM local_redshift.table_constraint AS key WHERE key.table_oid = base.oid AND key.kind = ''p'')
         AS relhaspkey',
@@ -62,9 +85,16 @@ DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_class', '{"relchecks"
     LEFT JOIN local_redshift.table_attribute AS attributes ON attributes.table_oid = base.oid
     WHERE base.relkind NOT IN (''S'', ''t'')
       AND base.relnamespace <> ''local_redshift''::pg_catalog.regnamespace
-      AND base.relnamespace <> ''pg_toast''::pg_catalog.regnamespace'); END $$;
+      AND base.relnamespace <> ''pg_toast''::pg_catalog.regnamespace',
+    '{"oid": "key.oid", "relname": "key.name", "relnamespace": "base.relnamespace", "relowner": "base.relowner",
+      "relam": "403::oid", "relkind": "''i''::\"char\"", "relpersistence": "base.relpersistence",
+      "relnatts": "cardinality(key.columns)::smallint", "relispopulated": "true", "relreplident": "''n''::\"char\""}',
+    ', base.tableoid, 0::smallint, false, false',
+    'local_redshift.table_constraint AS key JOIN pg_catalog.pg_class AS base ON base.oid = key.table_oid
+    WHERE key.kind <> ''f'''); END $$;
 
-DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_attribute', '{"atthasdef": "(base.atthasdef OR base.attidentity <> '''')"}',
+DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_attribute',
+    '{"atthasdef": "(base.atthasdef OR base.attidentity <> '''')"}',
     ', CASE WHEN attributes.table_oid IS NULL OR base.attnum < 0 THEN 0::smallint
         ELSE local_redshift.encoding_number(coalesce(nullif(kept.encoding, ''auto''),
             local_redshift.default_encoding(base.atttypid, base.attnum = ANY (attributes.sortkey)))) END AS attencodingtype,
@@ -73,7 +103,21 @@ DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_attribute', '{"atthas
         * array_position(attributes.sortkey, base.attnum), 0) AS attsortkeyord',
     'pg_catalog.pg_attribute AS base
     LEFT JOIN local_redshift.table_attribute AS attributes ON attributes.table_oid = base.attrelid
-    LEFT JOIN local_redshift.column_encoding AS kept ON kept.table_oid = base.attrelid AND kept.attnum = base.attnum'); END $$;
+    LEFT JOIN local_redshift.column_encoding AS kept ON kept.table_oid = base.attrelid AND kept.attnum = base.attnum',
+    (SELECT jsonb_object_agg(attname, 'base.' || quote_ident(attname)) FROM pg_catalog.pg_attribute
+        WHERE attrelid = 'pg_catalog.pg_attribute'::regclass AND attnum > 0)
+        || '{"attrelid": "key.oid", "attnum": "place::smallint", "attnotnull": "false", "atthasdef": "false"}',
+    ', 0::smallint, false, 0',
+    'local_redshift.table_constraint AS key CROSS JOIN unnest(key.columns) WITH ORDINALITY AS numbers (number, place)
+    JOIN pg_catalog.pg_attribute AS base ON base.attrelid = key.table_oid AND base.attnum = number
+    WHERE key.kind <> ''f'''); END $$;
+
+DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_index', '{}', '', 'pg_catalog.pg_index AS base',
+    '{"indexrelid": "key.oid", "indrelid": "key.table_oid", "indnatts": "cardinality(key.columns)::smallint",
+      "indnkeyatts": "cardinality(key.columns)::smallint", "indisunique": "true", "indisprimary": "key.kind = ''p''",
+      "indimmediate": "true", "indisvalid": "true", "indisready": "true", "indislive": "true",
+      "indkey": "array_to_string(key.columns, '' '')::int2vector"}', '',
+    'local_redshift.table_constraint AS key WHERE key.kind <> ''f'''); END $$;
 
 DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_proc', '{}',
     ', base.tableoid AS tableoid, base.prokind = ''a'' AS proisagg, base.prokind = ''w'' AS proiswindow',
@@ -96,26 +140,18 @@ CREATE FUNCTION local_redshift.pg_get_expr(expression pg_node_tree, relation oid
     LANGUAGE sql STABLE STRICT PARALLEL SAFE RETURN pg_catalog.pg_get_expr(expression, relation, pretty);
 
 -- PostgreSQL keeps no key of a user's table, and the judge's CHECKs are nobody's business.
-DO $$
-DECLARE
-    recorded jsonb := '{"oid": "key.oid", "conname": "key.name", "connamespace": "relnamespace", "contype": "key.kind",
-        "condeferrable": "false", "condeferred": "false", "conenforced": "false", "convalidated": "true",
-        "conrelid": "key.table_oid", "contypid": "0::oid", "conindid": "0::oid", "conparentid": "0::oid",
-        "confrelid": "key.foreign_table", "conislocal": "true", "coninhcount": "0", "connoinherit": "true",
-        "conperiod": "false", "conkey": "key.columns", "confkey": "key.foreign_columns",
-        "confupdtype": "CASE key.kind WHEN ''f'' THEN ''a''::\"char\" ELSE '' ''::\"char\" END",
-        "confdeltype": "CASE key.kind WHEN ''f'' THEN ''a''::\"char\" ELSE '' ''::\"char\" END",
-        "confmatchtype": "CASE key.kind WHEN ''f'' THEN ''s''::\"char\" ELSE '' ''::\"char\" END"}';
-BEGIN
-    EXECUTE (SELECT format('CREATE VIEW local_redshift.pg_constraint AS SELECT %s, tableoid AS tableoid FROM pg_catalog.pg_constraint
-            WHERE contype <> ''n'' AND NOT starts_with(conname, ''redshift_bytes_'')
-              AND connamespace <> ''local_redshift''::pg_catalog.regnamespace
-            UNION ALL SELECT %s, ''pg_catalog.pg_constraint''::regclass::oid FROM local_redshift.table_constraint AS key
-            JOIN pg_catalog.pg_class ON pg_class.oid = key.table_oid',
-            string_agg(quote_ident(attname), ', ' ORDER BY attnum),
-            string_agg(coalesce(recorded ->> attname, 'NULL::' || format_type(atttypid, atttypmod)), ', ' ORDER BY attnum))
-        FROM pg_attribute WHERE attrelid = 'pg_catalog.pg_constraint'::regclass AND attnum > 0 AND NOT attisdropped);
-END $$;
+DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_constraint', '{}', ', base.tableoid AS tableoid',
+    'pg_catalog.pg_constraint AS base WHERE contype <> ''n'' AND NOT starts_with(conname, ''redshift_bytes_'')
+    AND connamespace <> ''local_redshift''::pg_catalog.regnamespace',
+    '{"oid": "key.oid", "conname": "key.name", "connamespace": "relnamespace", "contype": "key.kind",
+      "convalidated": "true", "conrelid": "key.table_oid", "confrelid": "key.foreign_table", "conislocal": "true",
+      "conindid": "CASE key.kind WHEN ''f'' THEN 0::oid ELSE key.oid END",
+      "connoinherit": "true", "conkey": "key.columns", "confkey": "key.foreign_columns",
+      "confupdtype": "CASE key.kind WHEN ''f'' THEN ''a'' ELSE '' '' END::\"char\"",
+      "confdeltype": "CASE key.kind WHEN ''f'' THEN ''a'' ELSE '' '' END::\"char\"",
+      "confmatchtype": "CASE key.kind WHEN ''f'' THEN ''s'' ELSE '' '' END::\"char\""}',
+    ', ''pg_catalog.pg_constraint''::regclass::oid',
+    'local_redshift.table_constraint AS key JOIN pg_catalog.pg_class ON pg_class.oid = key.table_oid'); END $$;
 CREATE FUNCTION local_redshift.column_list(relation oid, numbers smallint[]) RETURNS text
     LANGUAGE sql STABLE STRICT
     RETURN (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place)
@@ -130,12 +166,23 @@ CREATE FUNCTION local_redshift.pg_get_constraintdef(constraint_oid oid, pretty b
                 || local_redshift.column_list(confrelid, confkey) || ')' ELSE '' END
         FROM local_redshift.pg_constraint WHERE oid = constraint_oid));
 
--- A primary key and a unique constraint show as an index, though there is none.
+CREATE FUNCTION local_redshift.pg_get_indexdef(index oid) RETURNS text
+    LANGUAGE sql STABLE STRICT
+    RETURN coalesce(pg_catalog.pg_get_indexdef(index), (
+        SELECT format('CREATE UNIQUE INDEX %I ON %I.%I USING btree (%s)', conname, nspname, relname,
+            local_redshift.column_list(conrelid, conkey))
+        FROM local_redshift.pg_constraint AS key JOIN pg_catalog.pg_class ON pg_class.oid = conrelid
+        JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace WHERE key.oid = index));
+CREATE FUNCTION local_redshift.pg_get_indexdef(index oid, column_number integer, pretty boolean) RETURNS text
+    LANGUAGE sql STABLE STRICT
+    RETURN coalesce(pg_catalog.pg_get_indexdef(index, column_number, pretty),
+        CASE column_number WHEN 0 THEN local_redshift.pg_get_indexdef(index)
+            ELSE (SELECT quote_ident(attname) FROM local_redshift.pg_attribute
+                WHERE attrelid = index AND attnum = column_number) END);
 CREATE VIEW local_redshift.pg_indexes AS
     SELECT * FROM pg_catalog.pg_indexes WHERE schemaname <> 'local_redshift'
     UNION ALL
-    SELECT nspname, relname, key.name, NULL, format('CREATE UNIQUE INDEX %I ON %I.%I USING btree (%s)', key.name, nspname,
-        relname, local_redshift.column_list(key.table_oid, key.columns))
+    SELECT nspname, relname, key.name, NULL, local_redshift.pg_get_indexdef(key.oid)
     FROM local_redshift.table_constraint AS key
     JOIN pg_catalog.pg_class ON pg_class.oid = key.table_oid
     JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace

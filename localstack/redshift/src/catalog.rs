@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::rules::Refusal;
-use crate::token::{Edit, Kind, Statement};
+use crate::token::{self, Edit, Kind, Statement};
 
 /// Relations of pg_catalog that are views of ours, with the prefix that the names of their columns have.
 const RELATIONS: &[(&str, &str)] = &[
@@ -15,6 +15,7 @@ const RELATIONS: &[(&str, &str)] = &[
     ("pg_attribute", "att"),
     ("pg_class", "rel"),
     ("pg_constraint", "con"),
+    ("pg_index", "ind"),
     ("pg_indexes", "index"),
     ("pg_namespace", "nsp"),
     ("pg_proc", "pro"),
@@ -37,14 +38,34 @@ const INFORMATION: &[&str] = &[
 ];
 
 /// Functions that read what only our views have.
-const FUNCTIONS: &[&str] = &["pg_get_constraintdef", "pg_get_expr"];
+const FUNCTIONS: &[&str] = &["pg_get_constraintdef", "pg_get_expr", "pg_get_indexdef"];
 
-/// Redshift's own relations in catalog queries.
-const REDSHIFT: &[&str] = &[
-    "pg_get_late_binding_view_cols",
-    "svv_external_columns",
-    "svv_external_schemas",
-    "svv_external_tables",
+/// Redshift's own relations in catalog queries, with the columns that an alias may be mistaken for.
+const REDSHIFT: &[(&str, &[&str])] = &[
+    ("pg_get_late_binding_view_cols", &[]),
+    ("svv_all_columns", COLUMNS),
+    ("svv_columns", COLUMNS),
+    ("svv_external_columns", &["columnname", "tablename"]),
+    ("svv_external_schemas", &[]),
+    ("svv_external_tables", &["tablename"]),
+];
+const COLUMNS: &[&str] = &[
+    "character_maximum_length",
+    "column_default",
+    "column_name",
+    "data_type",
+    "database_name",
+    "datetime_precision",
+    "is_nullable",
+    "numeric_precision",
+    "numeric_precision_radix",
+    "numeric_scale",
+    "ordinal_position",
+    "remarks",
+    "schema_name",
+    "table_catalog",
+    "table_name",
+    "table_schema",
 ];
 
 const OURS: &str = "local_redshift";
@@ -54,10 +75,8 @@ const OURS: &str = "local_redshift";
 /// # Errors
 /// None; the signature is that of a rule.
 pub fn views(statement: &Statement<'_>) -> Result<Vec<Edit>, Refusal> {
-    let mut edits = aliases_in_where(statement);
-    for at in 0..statement.tokens.len() {
-        edits.extend(relation(statement, at));
-    }
+    let mut edits = lateral_aliases(statement);
+    edits.extend(relations(statement, 0..statement.tokens.len()));
     Ok(edits)
 }
 
@@ -67,6 +86,10 @@ fn is_name(statement: &Statement<'_>, at: usize) -> bool {
 
 fn is_relation(name: &str) -> bool {
     RELATIONS.iter().any(|(relation, _)| *relation == name)
+}
+
+fn relations(statement: &Statement<'_>, within: Range<usize>) -> Vec<Edit> {
+    within.filter_map(|at| relation(statement, at)).collect()
 }
 
 /// The edit that sends the name at `at` to a view of ours, if it is one's.
@@ -98,16 +121,20 @@ fn relation(statement: &Statement<'_>, at: usize) -> Option<Edit> {
     })
 }
 
-/// An alias of a plain column: its name, and the tokens of the column.
+/// An item of a select list that has an alias.
 struct Alias {
     name: String,
-    column: Range<usize>,
+    /// Its tokens before AS.
+    value: Range<usize>,
+    /// Whether that is a column and nothing else.
+    is_column: bool,
 }
 
-/// Redshift knows the aliases of a SELECT in its WHERE, after the columns of its tables. Which columns there are is
-/// not known here, so this is done for the catalog alone: the columns of each of its relations begin alike.
-/// Source: the reflection of sqlalchemy-redshift, which relies on it.
-fn aliases_in_where(statement: &Statement<'_>) -> Vec<Edit> {
+/// Redshift knows the aliases of a SELECT in the rest of its list and in its WHERE, after the columns of its tables.
+/// Which columns there are is not known here, so this is done for the catalog alone, whose columns are known or begin
+/// alike: for columns in WHERE, and for expressions that a later item repeats. Source: Redshift: SELECT list (lateral
+/// aliases); what sqlalchemy-redshift and redshift_connector ask.
+fn lateral_aliases(statement: &Statement<'_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     for select in 0..statement.tokens.len() {
         if !statement.is_word(select, "SELECT") {
@@ -128,32 +155,54 @@ fn aliases_in_where(statement: &Statement<'_>) -> Vec<Edit> {
         );
         let from = end_of_level(statement, select, &["FROM"]).min(end);
         let condition = end_of_level(statement, select, &["WHERE"]).min(end);
-        let relations: Vec<String> = (from..condition)
+        let sources: Vec<String> = (from..condition)
             .filter(|&at| is_name(statement, at))
             .map(|at| statement.name(at))
-            .filter(|name| is_relation(name) || REDSHIFT.contains(&name.as_str()))
+            .filter(|name| is_relation(name) || REDSHIFT.iter().any(|(other, _)| other == name))
             .collect();
-        if relations.is_empty() {
+        if sources.is_empty() {
             continue;
         }
         for alias in aliases(statement, select + 1..from) {
-            if may_be_a_column(&alias.name, &relations) {
+            if may_be_a_column(&alias.name, &sources) {
                 continue;
             }
-            let start = statement.tokens[alias.column.start].span.start;
-            let stop = statement.tokens[alias.column.end - 1].span.end;
-            let column = &statement.source[start..stop];
+            let places = if alias.is_column {
+                condition..end
+            } else {
+                alias.value.end + 2..from
+            };
+            let with = value(statement, &alias);
             edits.extend(
-                (condition..end)
+                places
                     .filter(|&at| is_bare(statement, at) && statement.name(at) == alias.name)
+                    .filter(|&at| alias.is_column || is_repeated(statement, at))
                     .map(|at| Edit {
                         span: statement.tokens[at].span.clone(),
-                        with: column.to_owned(),
+                        with: with.clone(),
                     }),
             );
         }
     }
     edits
+}
+
+/// What an alias stands for, its names sent where they belong.
+fn value(statement: &Statement<'_>, alias: &Alias) -> String {
+    let start = statement.tokens[alias.value.start].span.start;
+    let end = statement.tokens[alias.value.end - 1].span.end;
+    let edits = relations(statement, alias.value.clone());
+    let text = token::edited(statement.source, start..end, edits);
+    if alias.is_column {
+        text
+    } else {
+        format!("({text})")
+    }
+}
+
+/// Whether the token at `at` is an item of a select list by itself, with an alias of its own.
+fn is_repeated(statement: &Statement<'_>, at: usize) -> bool {
+    statement.is_symbol(at - 1, ",") && statement.is_word(at + 1, "AS")
 }
 
 /// The index of the first of `words` after `start` at its depth, or where that depth ends.
@@ -184,20 +233,24 @@ fn aliases(statement: &Statement<'_>, list: Range<usize>) -> Vec<Alias> {
 }
 
 fn alias(statement: &Statement<'_>, item: Range<usize>) -> Option<Alias> {
-    let end = statement.after_name(item.start)?;
-    let is_alias =
-        statement.is_word(end, "AS") && is_name(statement, end + 1) && end + 2 == item.end;
+    let word = item.end.checked_sub(2).filter(|&at| at > item.start)?;
+    let is_alias = statement.is_word(word, "AS") && is_name(statement, word + 1);
     (is_alias && !statement.is_word(item.start, "NULL")).then(|| Alias {
-        name: statement.name(end + 1),
-        column: item.start..end,
+        name: statement.name(word + 1),
+        value: item.start..word,
+        is_column: statement.after_name(item.start) == Some(word),
     })
 }
 
-fn may_be_a_column(name: &str, relations: &[String]) -> bool {
+fn may_be_a_column(name: &str, sources: &[String]) -> bool {
+    let is_source = |relation: &str| sources.iter().any(|source| source == relation);
     matches!(name, "oid" | "schemaname")
-        || RELATIONS.iter().any(|(relation, prefix)| {
-            name.starts_with(prefix) && relations.iter().any(|other| other == relation)
-        })
+        || RELATIONS
+            .iter()
+            .any(|(relation, prefix)| name.starts_with(prefix) && is_source(relation))
+        || REDSHIFT
+            .iter()
+            .any(|(relation, columns)| columns.contains(&name) && is_source(relation))
 }
 
 fn is_bare(statement: &Statement<'_>, at: usize) -> bool {
@@ -210,7 +263,6 @@ fn is_bare(statement: &Statement<'_>, at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token;
 
     fn rewritten(source: &str) -> String {
         let tokens = token::tokens(source).unwrap();
@@ -272,7 +324,15 @@ mod tests {
                 "select t.tablename as relname from svv_external_tables t where 1 and relname = 'x' union select c.relname from pg_class c where relname = 'x'",
                 "select t.tablename as relname from svv_external_tables t where 1 and t.tablename = 'x' union select c.relname from local_redshift.pg_class c where relname = 'x'",
             ),
+            (
+                "select case when pg_get_expr(d.adbin, 1) = 'x' then 1 end as is_auto, is_auto as again from pg_attrdef d",
+                "select case when local_redshift.pg_get_expr(d.adbin, 1) = 'x' then 1 end as is_auto, (case when local_redshift.pg_get_expr(d.adbin, 1) = 'x' then 1 end) as again from local_redshift.pg_attrdef d",
+            ),
             // A column of the table comes first.
+            (
+                "select upper(data_type) as data_type, data_type as again from svv_columns",
+                "select upper(data_type) as data_type, data_type as again from svv_columns",
+            ),
             (
                 "select upper(c.relkind) as x, c.relname as relkind from pg_class c where relkind = 'r' and x = 1",
                 "select upper(c.relkind) as x, c.relname as relkind from local_redshift.pg_class c where relkind = 'r' and x = 1",

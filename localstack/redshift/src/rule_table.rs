@@ -184,7 +184,7 @@ pub const RULES: &[Rule] = &[
     rewritten("MINUS is EXCEPT", "Redshift: UNION, INTERSECT, and EXCEPT", "… MINUS SELECT|(", rewrites::minus),
     rewritten("an approximate count is exact", "Redshift: COUNT function", "… APPROXIMATE COUNT (", rewrites::approximate),
     rewritten("VARCHAR(MAX), BINARY VARYING", "Redshift: Character types; VARBYTE type", "… VARCHAR|VARYING|NVARCHAR|VARBINARY", ddl::type_names),
-    rewritten("the catalog has Redshift's columns", "Redshift: System catalog tables; PG_TABLE_DEF", "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF", catalog::views),
+    rewritten("the catalog has Redshift's columns", "Redshift: System catalog tables; PG_TABLE_DEF", "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF|PG_GET_INDEXDEF", catalog::views),
     rewritten("functions", "Redshift: SQL functions reference; Unsupported PostgreSQL functions", "…", calls::rewritten),
     rewritten("names fold even when quoted", "Redshift: Names and identifiers", "…", rewrites::folded_names),
 ];
