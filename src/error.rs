@@ -80,6 +80,8 @@ pub enum Cause {
         rejects: Vec<RejectLine>,
         /// URLs of the files that have them
         files: Vec<String>,
+        /// Statements after which the table would take more of them
+        alter: Vec<String>,
     },
     /// The inputs
     #[error(transparent)]
@@ -186,6 +188,9 @@ impl Cause {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Rejected { alter, .. } if !alter.is_empty() => Some(
+                "run these statements, or let the load do it with --evolve columns, widen or all".to_owned(),
+            ),
             Self::Rejected { .. } => Some(
                 "correct these records, or change the table; `stagecopy plan` checks without loading"
                     .to_owned(),
@@ -245,6 +250,7 @@ impl Error {
                         rejected,
                         rejects,
                         files,
+                        alter,
                         ..
                     },
                 ..
@@ -254,6 +260,7 @@ impl Error {
                 if more > 0 {
                     lines.push(format!("and {more} more"));
                 }
+                lines.extend(alter.iter().map(|statement| format!("{statement};")));
                 lines.extend(
                     files
                         .iter()

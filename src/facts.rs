@@ -534,10 +534,15 @@ fn choose_varchar(key: &KeyFacts, longest: u64, notes: &mut Vec<Note>) -> Column
             bytes: longest,
         });
     }
+    ColumnType::Varchar(varchar_bytes(longest))
+}
+
+/// Width of a new VARCHAR whose longest value has so many bytes.
+pub fn varchar_bytes(longest: u64) -> u32 {
     let wanted = longest.saturating_mul(2).max(u64::from(MIN_VARCHAR_BYTES));
     let bytes = wanted.checked_next_power_of_two().unwrap_or(u64::MAX);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    ColumnType::Varchar(bytes.min(MAX_VARCHAR_BYTES))
+    bytes.min(MAX_VARCHAR_BYTES)
 }
 
 /// A name from the data as people may see it: quoted, control and invisible characters escaped,

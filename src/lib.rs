@@ -12,6 +12,7 @@
 
 pub mod schema;
 pub mod facts;
+pub mod evolve;
 pub mod source;
 pub mod frame;
 pub mod decode;

@@ -23,7 +23,7 @@ use crate::sql::{
     SourceRow, TableName,
 };
 
-pub use table::{Adopted, Table, TableColumn, adopt, describe, look, takes};
+pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub plan: &'a Plan,
     /// URL of the manifest over their parts
     pub manifest_url: &'a str,
+    /// Columns of the staged schema that the table does not have and is to be given
+    pub add: &'a [Column],
     /// Their rejected records, if lines of them were written
     pub rejects: Option<&'a RejectsRow>,
     /// Client's clock, for people
@@ -437,7 +439,7 @@ async fn transaction(
                 &sql::create_table(&target.table, &staged.schema),
             )
             .await?;
-    } else if !still_fits(&mut session, target, &staged.schema).await? {
+    } else if !still_fits(&mut session, target, &without(&staged.schema, request.add)).await? {
         return roll_back(&session, Reason::Table).await;
     }
     copy(&session, target, staged, request).await?;
@@ -554,6 +556,14 @@ async fn run_users(
     Ok(())
 }
 
+/// The columns that the table has already.
+fn without(schema: &Schema, add: &[Column]) -> Schema {
+    let is_there = |column: &&Column| !add.iter().any(|new| new.name == column.name);
+    Schema {
+        columns: schema.columns.iter().filter(is_there).cloned().collect(),
+    }
+}
+
 /// Whether the table still takes what was staged. From here to the end of the transaction it cannot
 /// be altered.
 async fn still_fits(
@@ -613,7 +623,9 @@ async fn copy(
             got,
         }),
     };
-    let temporary = needs_temporary(&staged.schema, &staged.seen, request.table);
+    let temporary = needs_temporary(&staged.schema, &staged.seen, request.table)
+        // the table is locked for readers too from the first ADD COLUMN on: not while COPY runs
+        || !request.add.is_empty();
     let into = if temporary {
         CopyInto::Temporary
     } else {
@@ -638,6 +650,11 @@ async fn copy(
         .number("count the copied rows", &sql::last_copy_count())
         .await?;
     prove("COPY", copied.cast_unsigned())?;
+    for column in request.add {
+        session
+            .run("add a column", &sql::add_column(table, column))
+            .await?;
+    }
     if temporary {
         let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
         let inserted = session

@@ -236,6 +236,8 @@ pub struct PlanReport {
     pub table: TableName,
     /// The statement that would create the target; `None` if it is there
     pub create_table: Option<String>,
+    /// Statements that would change the target, as far as `--evolve` allows
+    pub alter_table: Vec<String>,
     /// The columns
     pub columns: Vec<PlannedColumn>,
     /// Sources; those that the ledger has are skipped
@@ -265,6 +267,9 @@ impl PlanReport {
                 .lines()
                 .for_each(|line| push_line(&mut text, &escape(line))),
             None => push_line(&mut text, &format!("{} is there", self.table)),
+        }
+        for statement in &self.alter_table {
+            push_line(&mut text, &format!("{};", escape(statement)));
         }
         text.push('\n');
         let width = |texts: &mut dyn Iterator<Item = &String>| {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::credentials::PasswordSources;
 use crate::database::{TlsMode, TlsRoots};
 use crate::encode::Compression;
+use crate::evolve::Evolve;
 use crate::ledger::{OnReplaced, SameContent};
 use crate::rejects::RejectedData;
 use crate::source::Input;
@@ -155,6 +156,8 @@ pub struct Conversion {
     pub input_format: InputFormat,
     /// What becomes of keys without a column
     pub unknown_keys: UnknownKeysSetting,
+    /// What may be changed in a table
+    pub evolve: Evolve,
     /// Where input that can be read once is kept; `None`: the system's temporary directory
     pub spool_directory: Option<PathBuf>,
     /// The most bytes that are kept there

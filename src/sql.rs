@@ -8,8 +8,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::evolve::{Changes, Widening};
 use crate::ledger::{Entry, Origin};
-use crate::schema::{Column, LoadExpression, Schema};
+use crate::schema::{Column, ColumnType, LoadExpression, Schema};
 
 /// Most rows of one INSERT.
 pub const MAX_INSERT_ROWS: usize = 1_000;
@@ -392,6 +393,33 @@ pub fn create_table(table: &TableName, schema: &Schema) -> Statement {
         table.quoted(),
         columns.join(", ")
     ))
+}
+
+/// ALTER TABLE that adds a column; a transaction may do it.
+pub fn add_column(table: &TableName, column: &Column) -> Statement {
+    Statement::text(format!(
+        "ALTER TABLE {} ADD COLUMN {} {}",
+        table.quoted(),
+        identifier(&column.name),
+        column.target
+    ))
+}
+
+/// ALTER TABLE that makes a VARCHAR wider. Redshift refuses it inside a transaction.
+pub fn widen_column(table: &TableName, widening: &Widening) -> Statement {
+    Statement::text(format!(
+        "ALTER TABLE {} ALTER COLUMN {} TYPE {}",
+        table.quoted(),
+        identifier(&widening.column),
+        ColumnType::Varchar(widening.to)
+    ))
+}
+
+/// The statements that make changes, widths first: they cannot stand in a transaction.
+pub fn alter_table(table: &TableName, changes: &Changes) -> Vec<Statement> {
+    let widen = changes.widen.iter().map(|w| widen_column(table, w));
+    let add = changes.add.iter().map(|column| add_column(table, column));
+    widen.chain(add).collect()
 }
 
 /// Name of the temporary table; temporary tables live in a session's own schema.

@@ -13,17 +13,18 @@ use super::session;
 use crate::database::Session;
 use crate::decode::{Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
+use crate::evolve::{self, Evolve};
 use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Committed, Ending, Interrupt, Request, Table, Target};
 use crate::receipt::{self, KeyPrefix, RejectsFile, Staged};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
-use crate::schema::Schema;
+use crate::schema::{Column, Schema};
 use crate::settings::{
     self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, StageTarget,
     UnknownKeysSetting,
 };
 use crate::source::{self, Place, Source};
-use crate::sql::{Authorization, RejectsRow};
+use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Extent, Ignored, Job, Meter, Rejected};
 use crate::store::{self, S3Options, Store};
 use crate::terminal::Progress;
@@ -151,7 +152,7 @@ impl Run<'_> {
             }
             if batch
                 .as_ref()
-                .is_none_or(|batch| !load::takes(&table, &batch.staged.schema))
+                .is_none_or(|batch| !self.is_taken(&table, &batch.staged.schema))
             {
                 pending = inputs::spool(pending, &self.export.conversion)?;
                 batch = Some(self.stage(pending.clone(), &table, spanning).await?);
@@ -179,6 +180,7 @@ impl Run<'_> {
                 table: &table,
                 plan: &plan,
                 manifest_url: &manifest_url,
+                add: &self.to_add(&table, &made.staged.schema),
                 rejects: rejects.as_ref(),
                 recorded_at: &jiff::Timestamp::now()
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -264,6 +266,9 @@ impl Run<'_> {
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
         let (mut schema, notes, digests) = match table.oid {
+            Some(_) if self.export.conversion.evolve != Evolve::Nothing => {
+                self.evolve(&sources, table).await?
+            }
             Some(_) => (
                 session::schema_of(table, &self.export.table)?,
                 Vec::new(),
@@ -281,8 +286,11 @@ impl Run<'_> {
             Spanning::Allowed => vec![sources.clone()],
             Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
         };
-        let (staged, rejected, ignored) =
-            self.stage_groups(groups, schema, unknown, &sources).await?;
+        let made = self.stage_groups(groups, schema, unknown, &sources).await;
+        let (staged, rejected, ignored) = match made {
+            Err(cause) => return Err(self.advised(cause, &sources, table).await),
+            Ok(made) => made,
+        };
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
@@ -300,6 +308,61 @@ impl Run<'_> {
             ignored,
             notes,
         })
+    }
+
+    /// The schema of the table once it takes all records, as far as that is allowed. Widths are changed here,
+    /// since Redshift does not do it in a transaction; columns are added in the load.
+    async fn evolve(
+        &self,
+        sources: &[Source],
+        table: &Table,
+    ) -> Result<(Schema, Vec<String>, Option<Vec<String>>), Cause> {
+        let conversion = &self.export.conversion;
+        let schema = session::schema_of(table, &self.export.table)?;
+        self.progress.phase("looking for what the table lacks");
+        let surveyed = inputs::survey(conversion, sources, self.progress).await?;
+        let changes = evolve::changes(&surveyed.facts, &session::column_types(table))?;
+        let changes = changes.allowed(conversion.evolve);
+        if !changes.widen.is_empty() {
+            self.progress.phase("making columns wider");
+            load::widen(&self.target, &changes.widen).await?;
+        }
+        let mut notes: Vec<String> = changes.notes.iter().map(ToString::to_string).collect();
+        let statements = sql::alter_table(&self.export.table, &changes);
+        notes.extend(statements.iter().map(ToString::to_string));
+        let schema = session::changed(schema, &changes);
+        Ok((schema, notes, Some(surveyed.digests)))
+    }
+
+    /// Columns that the load adds to the table.
+    fn to_add(&self, table: &Table, schema: &Schema) -> Vec<Column> {
+        match self.export.conversion.evolve.adds() {
+            true => load::missing(table, schema),
+            false => Vec::new(),
+        }
+    }
+
+    fn is_taken(&self, table: &Table, schema: &Schema) -> bool {
+        load::takes(table, schema, &self.to_add(table, schema))
+    }
+
+    /// Adds to an error about rejected records the statements after which the table would take them. That reads
+    /// everything once more: where the input is much, `plan` is for that.
+    async fn advised(&self, cause: Cause, sources: &[Source], table: &Table) -> Cause {
+        const MUCH: u64 = 1 << 30;
+        let bytes: Option<u64> = sources.iter().map(|source| source.bytes).sum();
+        let is_much = bytes.is_none_or(|bytes| bytes > MUCH);
+        if table.oid.is_none() || is_much || !matches!(cause, Cause::Rejected { .. }) {
+            return cause;
+        }
+        let anything = inputs::anything(&self.export.conversion);
+        let Ok(surveyed) = inputs::survey(&anything, sources, self.progress).await else {
+            return cause;
+        };
+        match evolve::changes(&surveyed.facts, &session::column_types(table)) {
+            Ok(changes) => inputs::with_advice(cause, &self.export.table, &changes),
+            Err(_) => cause,
+        }
     }
 
     /// Stages each group for itself, all under one schema: when one of them has longer nested values
@@ -418,6 +481,7 @@ impl Run<'_> {
             extent: Extent::Whole,
             rejects: inputs::reject_lines(&made.rejected.first, &made.sources),
             files: Vec::new(),
+            alter: Vec::new(),
         };
         Err(with_files(cause, &made.staged.rejects))
     }
@@ -552,12 +616,14 @@ fn with_files(cause: Cause, written: &[RejectsFile]) -> Cause {
             limit,
             extent,
             rejects,
+            alter,
             ..
         } => Cause::Rejected {
             rejected,
             limit,
             extent,
             rejects,
+            alter,
             files: written.iter().map(|file| file.url.clone()).collect(),
         },
         other => other,

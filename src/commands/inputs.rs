@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::decode::{Reject, Rest, UnknownKeys};
 use crate::error::Cause;
+use crate::evolve::Changes;
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
 use crate::load::Table;
@@ -15,7 +16,7 @@ use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
-use crate::sql::TableName;
+use crate::sql::{self, TableName};
 use crate::stage::{self, Extent, Ignored, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
@@ -149,6 +150,14 @@ pub(super) struct Inferred {
     pub(super) digests: Vec<String>,
 }
 
+/// What was seen in all records.
+pub(super) struct Surveyed {
+    /// Under each key
+    pub(super) facts: Facts,
+    /// Digest of each source, in order: it must be the same when the source is read again
+    pub(super) digests: Vec<String>,
+}
+
 /// Reads everything once for the schema a reader of all records would choose.
 pub(super) async fn infer(
     conversion: &ConversionSettings,
@@ -156,6 +165,22 @@ pub(super) async fn infer(
     progress: &Progress,
 ) -> Result<Inferred, Cause> {
     progress.phase("inferring the schema");
+    let Surveyed { facts, digests } = survey(conversion, sources, progress).await?;
+    let chosen = facts::choose(&facts)?;
+    Ok(Inferred {
+        schema: chosen.schema,
+        notes: chosen.notes.iter().map(ToString::to_string).collect(),
+        digests,
+        facts,
+    })
+}
+
+/// Reads everything once for what is under its keys.
+pub(super) async fn survey(
+    conversion: &ConversionSettings,
+    sources: &[Source],
+    progress: &Progress,
+) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
         schema: Schema::default(),
@@ -171,10 +196,7 @@ pub(super) async fn infer(
         sources,
         conversion.max_rejects,
     )?;
-    let chosen = facts::choose(&surveyed.facts)?;
-    Ok(Inferred {
-        schema: chosen.schema,
-        notes: chosen.notes.iter().map(ToString::to_string).collect(),
+    Ok(Surveyed {
         digests: surveyed
             .sources
             .iter()
@@ -225,7 +247,25 @@ pub(super) fn refuse_rejected(
         extent,
         rejects: reject_lines(&rejected.first, sources),
         files: Vec::new(),
+        alter: Vec::new(),
     })
+}
+
+/// An error about rejected records with the statements after which the table would take more of them.
+pub(super) fn with_advice(mut cause: Cause, table: &TableName, changes: &Changes) -> Cause {
+    if let Cause::Rejected { alter, .. } = &mut cause {
+        let statements = sql::alter_table(table, changes);
+        alter.extend(statements.iter().map(ToString::to_string));
+    }
+    cause
+}
+
+/// Settings by which all of the input is looked at, whatever is rejected.
+pub(super) fn anything(conversion: &ConversionSettings) -> ConversionSettings {
+    ConversionSettings {
+        max_rejects: RejectLimit::PerMillion(1_000_000),
+        ..conversion.clone()
+    }
 }
 
 /// Rejected records, for a report or an error.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{inputs, session};
 use crate::error::{Cause, Failure};
+use crate::evolve::{self, Changes};
 use crate::facts::{Facts, KeyFacts};
 use crate::load::{self, Table};
 use crate::report::{
@@ -30,8 +31,18 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let (found, warnings) = inputs::find_sources(&plan.inputs)?;
     let table = existing_table(&plan).await?;
     let sources = inputs::spool(found.sources, &plan.conversion)?;
+    let mut changes = Changes::default();
     let (mut schema, facts, mut notes) = match table.oid {
-        Some(_) => (session::schema_of(&table, &plan.table)?, None, Vec::new()),
+        Some(_) => {
+            progress.phase("looking for what the table lacks");
+            let anything = inputs::anything(&plan.conversion);
+            let surveyed = inputs::survey(&anything, &sources, progress).await?;
+            changes = evolve::changes(&surveyed.facts, &session::column_types(&table))?;
+            let schema = session::schema_of(&table, &plan.table)?;
+            let allowed = changes.clone().allowed(plan.conversion.evolve);
+            let notes: Vec<String> = allowed.notes.iter().map(ToString::to_string).collect();
+            (session::changed(schema, &allowed), None, notes)
+        }
         None => {
             let inferred = inputs::infer(&plan.conversion, &sources, progress).await?;
             (inferred.schema, Some(inferred.facts), inferred.notes)
@@ -53,7 +64,9 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
         checked.extent,
         &sources,
         plan.conversion.max_rejects,
-    )?;
+    )
+    .map_err(|cause| inputs::with_advice(cause, &plan.table, &changes))?;
+    let changes = changes.allowed(plan.conversion.evolve);
     notes.extend(inputs::ignored_note(&checked.ignored));
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
@@ -63,6 +76,10 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
             .oid
             .is_none()
             .then(|| sql::create_table(&plan.table, &schema).to_string()),
+        alter_table: sql::alter_table(&plan.table, &changes)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         columns: columns(&schema, facts.as_ref()),
         sources: SourceCounts {
             total: sources.len() as u64,

@@ -4,9 +4,10 @@
 use crate::credentials::{self, Login};
 use crate::database::{Endpoint, Session};
 use crate::error::Cause;
+use crate::evolve::Changes;
 use crate::ledger::Origin;
 use crate::load::{LoadError, Table, Target};
-use crate::schema::{Column, Nullability, Schema};
+use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Database, PachydermPipeline};
 use crate::sql::{self, TableName};
 
@@ -73,6 +74,30 @@ pub(super) fn origin(writer: Option<&PachydermPipeline>) -> Origin {
             Origin::Host(name.trim().to_owned())
         }
     }
+}
+
+/// The table's columns by name, with the types that stagecopy loads.
+pub(super) fn column_types(table: &Table) -> Vec<(String, Option<ColumnType>)> {
+    let columns = table.columns.iter();
+    columns
+        .map(|column| (column.name.clone(), column.column_type))
+        .collect()
+}
+
+/// The schema of the table after changes were made to it.
+pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
+    for widening in &changes.widen {
+        let column = schema
+            .columns
+            .iter_mut()
+            .find(|c| c.name == widening.column);
+        if let Some(column) = column {
+            let wide = ColumnType::Varchar(widening.to);
+            *column = Column::new(&widening.column, wide, column.nullability);
+        }
+    }
+    schema.columns.extend(changes.add.iter().cloned());
+    schema
 }
 
 /// The table's columns as a schema: those stagecopy loads, and of the others only such that a row can

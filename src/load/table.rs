@@ -1,11 +1,12 @@
 //! The target and its ledger before the transaction: looked at, made, adopted.
 
-use crate::database::Session;
+use crate::database::{self, Session};
+use crate::evolve::Widening;
 use crate::ledger;
-use crate::schema::{ColumnType, Schema};
+use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
-use super::{LoadError, Target, fits, random_id, take_number};
+use super::{LoadError, Target, fits, milliseconds, random_id, take_number};
 
 /// A column of the target as the catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,18 +39,70 @@ impl Table {
     }
 }
 
-/// Whether parts of this schema still go into the table: each column is there and wide enough, or
-/// there is no table yet.
-pub fn takes(table: &Table, schema: &Schema) -> bool {
+/// Columns of `schema` that the table does not have. None if there is no table: it is made with all of them.
+pub fn missing(table: &Table, schema: &Schema) -> Vec<Column> {
+    let is_missing =
+        |column: &&Column| !table.columns.iter().any(|there| there.name == column.name);
+    match table.oid {
+        Some(_) => schema.columns.iter().filter(is_missing).cloned().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Whether parts of this schema still go into the table: each column but those of `add` is there and wide
+/// enough, or there is no table yet.
+pub fn takes(table: &Table, schema: &Schema, add: &[Column]) -> bool {
+    let is_added = |column: &&Column| add.iter().any(|new| new.name == column.name);
     table.oid.is_none()
-        || schema.columns.iter().all(|column| {
-            let there = table.columns.iter().find(|there| there.name == column.name);
-            there.is_some_and(|there| match (column.target, there.column_type) {
-                (ColumnType::Super, now) => now == Some(ColumnType::Super),
-                (ColumnType::Varbyte(planned), Some(ColumnType::Varbyte(now))) => now >= planned,
-                (_, now) => fits(column, now),
+        || schema
+            .columns
+            .iter()
+            .filter(|column| !is_added(column))
+            .all(|column| {
+                let there = table.columns.iter().find(|there| there.name == column.name);
+                there.is_some_and(|there| match (column.target, there.column_type) {
+                    (ColumnType::Super, now) => now == Some(ColumnType::Super),
+                    (ColumnType::Varbyte(planned), Some(ColumnType::Varbyte(now))) => {
+                        now >= planned
+                    }
+                    (_, now) => fits(column, now),
+                })
             })
-        })
+}
+
+/// Makes VARCHARs of the target wider: outside of any transaction, as Redshift demands, while another session holds
+/// the mutex, so that no load is under way, and each only if it is narrower by then. Gives how many were.
+///
+/// # Errors
+/// [`LoadError`]; among others a view on the column, which the server names.
+pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadError> {
+    const PURPOSE: &str = "make a column wider";
+    let holder = database::connect(&target.endpoint).await?;
+    let patience = sql::set_statement_timeout(milliseconds(target.lock_timeout));
+    for statement in [
+        patience.clone(),
+        sql::begin(),
+        sql::lock_mutex(&target.names),
+    ] {
+        holder.run(super::LOCKING, &statement).await?;
+    }
+    let session = database::connect(&target.endpoint).await?;
+    session.run(PURPOSE, &patience).await?;
+    let table = describe(&session, target).await?;
+    let mut widened = 0;
+    for widening in widenings {
+        let now = table.columns.iter().find(|c| c.name == widening.column);
+        match now.and_then(|column| column.column_type) {
+            Some(ColumnType::Varchar(now)) if now < widening.to => {
+                let statement = sql::widen_column(&target.table, widening);
+                session.run(PURPOSE, &statement).await?;
+                widened += 1;
+            }
+            _ => {}
+        }
+    }
+    holder.run(PURPOSE, &sql::rollback()).await?;
+    Ok(widened)
 }
 
 /// Looks at the target and makes sure it has a ledger, before any input is opened.

@@ -146,6 +146,7 @@ fn plan() -> PlanReport {
         format_version: FORMAT_VERSION,
         table: table(),
         create_table: Some("CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)".to_owned()),
+        alter_table: Vec::new(),
         columns: vec![
             column("id", "BIGINT", "integers of up to 10 digits"),
             column("title", "VARCHAR(64)", "texts of up to 30 bytes"),
@@ -210,7 +211,7 @@ fn a_plan_for_a_table_that_is_there_as_text() {
 
 #[test]
 fn a_plan_as_json() {
-    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
+    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
 }
 
 #[test]

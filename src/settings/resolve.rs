@@ -295,6 +295,7 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
     let input_format = reader.required("input-format", value::input_format);
     let unknown_keys = reader.required("unknown-keys", value::unknown_keys);
     let rest_column = reader.required("rest-column", names::identifier);
+    let evolve = reader.required("evolve", value::evolve);
     let spool_directory = reader.path("spool-dir");
     let spool_limit = reader.required("spool-limit", value::size);
     Some(Conversion {
@@ -305,6 +306,7 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
         max_record_bytes: max_record_bytes?,
         max_rejects: max_rejects?,
         input_format: input_format?,
+        evolve: evolve?,
         unknown_keys: match unknown_keys? {
             UnknownKeysChoice::Error => UnknownKeysSetting::Error,
             UnknownKeysChoice::Ignore => UnknownKeysSetting::Ignore,

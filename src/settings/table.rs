@@ -295,6 +295,18 @@ pub static SETTINGS: &[Setting] = &[
         ..LOAD
     },
     Setting {
+        name: "evolve",
+        variables: &["STAGECOPY_EVOLVE"],
+        file_key: Some("evolve"),
+        default: Some("none"),
+        kind: ValueKind::One("none|columns|widen|all"),
+        help: "What may be changed in a table so that it takes all records: add columns for new keys, \
+               make VARCHARs wider, or both. Widths stay as they are even if the load fails \
+               afterwards",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
         name: "max-rejects",
         variables: &["STAGECOPY_MAX_REJECTS"],
         file_key: Some("max-rejects"),

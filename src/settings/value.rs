@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::database::TlsMode;
 use crate::encode::Compression;
+use crate::evolve::Evolve;
 use crate::ledger::{OnReplaced, SameContent};
 
 use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
@@ -132,6 +133,19 @@ pub fn unknown_keys(text: &str) -> Read<UnknownKeysChoice> {
             ("error", UnknownKeysChoice::Error),
             ("ignore", UnknownKeysChoice::Ignore),
             ("rest", UnknownKeysChoice::Rest),
+        ],
+    )
+}
+
+/// A choice of `--evolve`.
+pub fn evolve(text: &str) -> Read<Evolve> {
+    one_of(
+        text,
+        &[
+            ("none", Evolve::Nothing),
+            ("columns", Evolve::Columns),
+            ("widen", Evolve::Widths),
+            ("all", Evolve::All),
         ],
     )
 }

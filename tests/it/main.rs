@@ -4,6 +4,7 @@
 
 mod cli;
 mod compose;
+mod evolve;
 mod faults;
 mod load;
 mod parts;

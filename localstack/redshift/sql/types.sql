@@ -29,7 +29,8 @@ UPDATE pg_catalog.pg_type
     SET oid = CASE typname WHEN 'super' THEN 4000 ELSE 6551 END
     WHERE typnamespace = 'pg_catalog'::regnamespace AND typname IN ('super', 'varbyte');
 
-CREATE FUNCTION pg_catalog.super_in(cstring) RETURNS super LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'json_in';
+-- Its body is replaced in values.sql, which is why it takes all that an input function is given.
+CREATE FUNCTION pg_catalog.super_in(cstring, oid, integer) RETURNS super LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'json_in';
 CREATE FUNCTION pg_catalog.super_out(super) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'json_out';
 CREATE FUNCTION pg_catalog.super_recv(internal) RETURNS super LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'json_recv';
 CREATE FUNCTION pg_catalog.super_send(super) RETURNS bytea LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'json_send';

@@ -149,9 +149,12 @@ DECLARE
     depth integer := 0;
     sign text;
     number text;
+    -- Of the cluster, so the same throughout a session: what is immutable may ask for it.
+    limit_bytes integer := coalesce(nullif(current_setting('local_redshift.super_bytes', true), ''), '16777216');
 BEGIN
-    IF octet_length(value) > 16777216 THEN
-        RETURN 'SUPER value exceeds the maximum size of 16 MB';
+    IF octet_length(value) > limit_bytes THEN
+        RETURN CASE limit_bytes WHEN 16777216 THEN 'SUPER value exceeds the maximum size of 16 MB'
+            ELSE format('SUPER value exceeds the maximum of %s bytes', limit_bytes) END;
     END IF;
     BEGIN
         parsed := value::jsonb;
@@ -213,47 +216,32 @@ EXCEPTION WHEN character_not_in_repertoire THEN
     RETURN false;
 END $$;
 
--- Redshift: IS_VALID_JSON function: "a JSON-formatted string", objects alone (arrays have
--- IS_VALID_JSON_ARRAY).
-CREATE FUNCTION pg_catalog.is_valid_json(value varchar) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-BEGIN
-    RETURN json_typeof(value::json) = 'object';
-EXCEPTION WHEN OTHERS THEN
-    RETURN false;
-END $$;
-CREATE FUNCTION pg_catalog.is_valid_json_array(value varchar) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-BEGIN
-    RETURN json_typeof(value::json) = 'array';
-EXCEPTION WHEN OTHERS THEN
-    RETURN false;
-END $$;
-
 CREATE CAST (json AS super) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (super AS json) WITHOUT FUNCTION AS ASSIGNMENT;
 
-CREATE FUNCTION pg_catalog.json_serialize(value super) RETURNS varchar
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN value::json::text::varchar;
-CREATE FUNCTION pg_catalog.json_serialize_to_varbyte(value super) RETURNS varbyte
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN convert_to(value::json::text, 'UTF8')::varbyte;
-CREATE FUNCTION pg_catalog.json_typeof(value super) RETURNS varchar
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN json_typeof(value::json)::varchar;
-CREATE FUNCTION pg_catalog.json_size(value super) RETURNS integer
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN octet_length(value::json::text);
-
--- A text put into SUPER without JSON_PARSE stays one string. (An untyped literal is read by the
--- type's input function, so as JSON: there this judge is more lenient than the real server.)
+-- A text put into SUPER without JSON_PARSE stays one string, an untyped literal too. So SUPER's input function
+-- is SQL, which PostgreSQL has no statement for. (A session that restores a dump sets local_redshift.super_input to
+-- json; COPY's binary rows come another way.)
+UPDATE pg_catalog.pg_proc
+    SET prolang = (SELECT oid FROM pg_catalog.pg_language WHERE lanname = 'sql'),
+        prosrc = $$SELECT CASE pg_catalog.current_setting('local_redshift.super_input', true)
+            WHEN 'json' THEN pg_catalog.json_in($1)::pg_catalog.super
+            ELSE pg_catalog.to_json(pg_catalog.textin($1))::pg_catalog.super END$$
+    WHERE oid = 'pg_catalog.super_in(cstring, oid, integer)'::pg_catalog.regprocedure;
 CREATE FUNCTION pg_catalog.super_from_text(value text) RETURNS super
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN to_json(value)::super;
-CREATE FUNCTION pg_catalog.super_from_number(value numeric) RETURNS super
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN to_json(value)::super;
-CREATE FUNCTION pg_catalog.super_from_boolean(value boolean) RETURNS super
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN to_json(value)::super;
 CREATE CAST (text AS super) WITH FUNCTION pg_catalog.super_from_text(text) AS ASSIGNMENT;
 CREATE CAST (varchar AS super) WITH FUNCTION pg_catalog.super_from_text(text) AS ASSIGNMENT;
-CREATE CAST (numeric AS super) WITH FUNCTION pg_catalog.super_from_number(numeric) AS ASSIGNMENT;
-CREATE CAST (boolean AS super) WITH FUNCTION pg_catalog.super_from_boolean(boolean) AS ASSIGNMENT;
+DO $$
+DECLARE
+    source text;
+BEGIN
+    FOREACH source IN ARRAY '{smallint,integer,bigint,numeric,real,double precision,boolean}'::text[] LOOP
+        EXECUTE format('CREATE FUNCTION pg_catalog.super_from_value(value %s) RETURNS super '
+            'LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN to_json(value)::super', source);
+        EXECUTE format('CREATE CAST (%1$s AS super) WITH FUNCTION pg_catalog.super_from_value(%1$s) AS ASSIGNMENT', source);
+    END LOOP;
+END $$;
 
 -- Redshift: Casting: a scalar leaves SUPER as itself, JSON null as NULL; an object or array needs
 -- JSON_SERIALIZE.

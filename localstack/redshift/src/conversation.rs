@@ -14,19 +14,26 @@ use bytes::{Bytes, BytesMut};
 use crate::attributes;
 use crate::backend::{Backend, REFUSED};
 use crate::client::Client;
+use crate::cluster::Unjudged;
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
 use crate::load::{self, Who};
+use crate::login::{self, User};
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::session::Judge;
+use crate::shown;
 use crate::startup::{self, Startup};
 use crate::statement_faults::Failure;
 use crate::token::{self, Statement};
+use crate::unjudged;
 use crate::wire::{self, Frame};
 
 /// What PostgreSQL is given for a COPY until it runs: it parses, binds and describes as one, and
 /// names no table of a client.
 const STAND_IN: &str = "COPY pg_catalog.pg_description FROM STDIN";
+
+/// The largest statement in bytes. Redshift: SQL commands.
+const LARGEST: usize = 16 << 20;
 
 /// Starts a session behind and holds it to its end.
 ///
@@ -37,11 +44,17 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         return Ok(());
     }
     let mut backend = Backend::connect(&judge.behind).await?;
+    let user = User::named(&startup.user, &judge.accounts);
+    startup.log_in_as(&user.behind);
     startup.parameters.extend(judge.cluster.settings());
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;
-    let Some(process) = startup::authenticate(client, &mut backend, &startup).await? else {
+    let ways = judge.cluster.passwords;
+    if !login::log_in(client, &mut backend, &user, &judge.accounts, ways).await? {
+        return Ok(());
+    }
+    let Some(process) = startup::introduce(client, &mut backend, &startup).await? else {
         return Ok(());
     };
     let who = Who {
@@ -57,6 +70,7 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         skipping: false,
         statements: HashMap::new(),
         portals: HashMap::new(),
+        shown: shown::Shown::default(),
     };
     session.serve().await
 }
@@ -79,6 +93,8 @@ struct Session<'a> {
     skipping: bool,
     statements: HashMap<Bytes, Ours>,
     portals: HashMap<Bytes, Ours>,
+    /// Which values the client sees otherwise than they came.
+    shown: shown::Shown,
 }
 
 /// What became of a statement.
@@ -111,6 +127,7 @@ impl Session<'_> {
             let Some(frame) = self.client.admit(frame).await? else {
                 return Ok(());
             };
+            self.shown.sent(&frame);
             match frame.tag {
                 b'X' => return Ok(()),
                 b'Q' => self.simple(&frame.body).await?,
@@ -166,9 +183,16 @@ impl Session<'_> {
             match frame.tag {
                 b'Z' => return self.ready(&frame.body).await,
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                tag => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
         }
+    }
+
+    /// An answer of PostgreSQL's, as the client is to see it.
+    async fn show(&mut self, frame: &Frame) -> io::Result<()> {
+        let shown = self.shown.received(frame);
+        let body = shown.as_ref().unwrap_or(&frame.body);
+        self.client.put(frame.tag, body).await
     }
 
     /// Passes nothing on but ReadyForQuery: the client has been told already.
@@ -208,6 +232,9 @@ impl Session<'_> {
         }
         let mut rest = body.clone();
         let text = wire::take_text(&mut rest).unwrap_or_default();
+        if text.len() > LARGEST {
+            return self.simple_refused(&too_large(text.len())).await;
+        }
         let Ok(source) = std::str::from_utf8(&text) else {
             return self.simple_refused(&not_utf8()).await;
         };
@@ -219,7 +246,7 @@ impl Session<'_> {
         let mut when = self.when();
         let mut verdicts = Vec::with_capacity(statements.len());
         for statement in &statements {
-            let verdict = rules::judge(statement, when);
+            let verdict = judge(&self.judge, statement, when);
             if let Verdict::Refused(refusal) = &verdict {
                 return self.simple_refused(refusal).await;
             }
@@ -326,7 +353,7 @@ impl Session<'_> {
                 b'N' | b'S' if shown == Shown::Everything => self.aside(frame).await?,
                 tag => {
                     if shown == Shown::Everything {
-                        self.client.put(tag, &frame.body).await?;
+                        self.show(&frame).await?;
                     }
                     if matches!(tag, b'C' | b'I') {
                         return Ok(Done::Well);
@@ -400,7 +427,7 @@ impl Session<'_> {
             let tag = frame.tag;
             match tag {
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                _ => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
             if tag == b'E' {
                 self.skipping = true;
@@ -424,7 +451,8 @@ impl Session<'_> {
         let text = wire::take_text(&mut rest).unwrap_or_default();
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
-            Ok(source) => judged(source, self.when()),
+            _ if text.len() > LARGEST => (Some(Verdict::Refused(too_large(text.len()))), None),
+            Ok(source) => judged(&self.judge, source, self.when()),
             Err(_) => (Some(Verdict::Refused(not_utf8())), None),
         };
         let query = match verdict {
@@ -496,9 +524,25 @@ impl Session<'_> {
     }
 }
 
+/// The verdict of the rules; what they know nothing of is written down, or refused.
+fn judge(judges: &Judge, statement: &Statement<'_>, when: When) -> Verdict {
+    judges.accounts.learn(statement);
+    let verdict = rules::judge(statement, when);
+    if matches!(verdict, Verdict::Refused(_)) {
+        return verdict;
+    }
+    for what in unjudged::found(statement) {
+        judges.unjudged.write(&what, statement);
+        if judges.cluster.unjudged == Unjudged::Refused {
+            return Verdict::Refused(unjudged::refusal(&what));
+        }
+    }
+    verdict
+}
+
 /// The verdict on the text of a Parse; None where PostgreSQL shall see it as it is. A COPY is read at
 /// once, so that its errors come here, as those of any other statement.
-fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
+fn judged(judges: &Judge, source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
     let Ok(tokens) = token::tokens(source) else {
         return (None, None);
     };
@@ -506,7 +550,7 @@ fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
     let [statement] = statements.as_slice() else {
         return (None, None);
     };
-    match rules::judge(statement, when) {
+    match judge(judges, statement, when) {
         Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
             Ok(copy) => (
                 Some(Verdict::Intercepted(Interception::Copy, text)),
@@ -515,6 +559,15 @@ fn judged(source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
             Err(refusal) => (Some(Verdict::Refused(refusal)), None),
         },
         verdict => (Some(verdict), None),
+    }
+}
+
+fn too_large(size: usize) -> Refusal {
+    Refusal {
+        code: "42601",
+        message: format!(
+            "Statement is too large. Statement Size: {size} bytes. Maximum Allowed: {LARGEST} bytes"
+        ),
     }
 }
 

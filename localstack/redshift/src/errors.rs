@@ -136,7 +136,46 @@ pub fn reworded(fields: Fields) -> Fields {
                 .with(b'C', "42P07")
                 .with(b'M', format!("Relation \"{name}\" already exists"))
         }
+        // Redshift: Isolation levels: whoever comes second is told in one way, whatever the level.
+        "40001" => fields
+            .without(b"DH")
+            .with(b'C', "XX000")
+            .with(b'M', "1023")
+            .with(
+                b'D',
+                "Serializable isolation violation on table - 0, transactions forming the cycle are: 0, 0 (pid:0)",
+            ),
+        // Redshift: MERGE.
+        "21000" if fields.get(b'M').starts_with("MERGE command cannot affect row") => fields
+            .without(b"DH")
+            .with(b'M', "Found multiple matches to update the same tuple."),
+        // PostgreSQL's pages hold no row of the width that Redshift's do.
+        "54000" if fields.get(b'M').starts_with("row is too big") => {
+            let message = format!("{} (a limit of this local Redshift, not of Redshift)", fields.get(b'M'));
+            fields.with(b'M', message)
+        }
+        "42804" if fields.get(b'M').starts_with("cannot subscript type super") => fields
+            .without(b"DH")
+            .with(b'C', "0A000")
+            .with(b'M', "navigation into a SUPER value is not part of this local Redshift"),
+        "42883" | "42725" => function_error(&fields),
         _ => fields,
+    }
+}
+
+/// A function that is not there, in the words of 8.0 and without the schema that the proxy put before it.
+fn function_error(fields: &Fields) -> Fields {
+    let message = fields
+        .get(b'M')
+        .replace("local_redshift.", "")
+        .replace("(unknown", "(\"unknown\"")
+        .replace(", unknown", ", \"unknown\"");
+    let hint = fields.get(b'H').replace("You might need", "You may need");
+    let fields = fields.clone().with(b'M', message);
+    if hint.is_empty() {
+        fields
+    } else {
+        fields.with(b'H', hint)
     }
 }
 
@@ -156,6 +195,18 @@ pub struct LoadFault {
     pub file: String,
     /// The column at fault; empty if none.
     pub column: String,
+    /// When it was found.
+    pub found: Found,
+}
+
+/// When a load fails. Redshift: PG_LAST_COPY_ID: what is found before the load begins leaves the last load's id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// Once the load has begun.
+    #[default]
+    Loading,
+    /// While access to the objects was looked for.
+    Before,
 }
 
 impl LoadFault {
@@ -169,6 +220,7 @@ impl LoadFault {
             context,
             file: file.to_owned(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -191,6 +243,7 @@ impl LoadFault {
             context: String::new(),
             file: String::new(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -198,6 +251,13 @@ impl LoadFault {
     #[must_use]
     pub fn in_column(mut self, column: &str) -> Self {
         column.clone_into(&mut self.column);
+        self
+    }
+
+    /// The same, found before the load began.
+    #[must_use]
+    pub fn before_the_load(mut self) -> Self {
+        self.found = Found::Before;
         self
     }
 
@@ -220,7 +280,11 @@ impl LoadFault {
         };
         let (location, worker) = match code {
             15003 => ("spectrum_manifest.cpp:204", "padbmaster"),
+            8001 if self.message.starts_with("COPY from this file format") => {
+                ("xen_copy.cpp:159", "padbmaster")
+            }
             8001 => ("s3_utility.cpp:780", "padbmaster"),
+            1000 => ("dory_util.cpp:528", "padbmaster"),
             _ => ("dory_util.cpp:1450", "worker_thread"),
         };
         fields
@@ -315,6 +379,69 @@ mod tests {
         assert_eq!(
             (fields.get(b'C'), fields.get(b'M')),
             ("42P07", "Relation \"t\" already exists")
+        );
+    }
+
+    #[test]
+    fn postgresqls_words_become_redshifts() {
+        let cases = [
+            (
+                "40001",
+                "could not serialize access due to concurrent update",
+                "XX000",
+                "1023",
+            ),
+            (
+                "21000",
+                "MERGE command cannot affect row a second time",
+                "21000",
+                "Found multiple matches to update the same tuple.",
+            ),
+            (
+                "21000",
+                "more than one row returned by a subquery used as an expression",
+                "21000",
+                "more than one row returned by a subquery used as an expression",
+            ),
+            (
+                "54000",
+                "row is too big: size 9000, maximum size 8160",
+                "54000",
+                "row is too big: size 9000, maximum size 8160 (a limit of this local Redshift, not of Redshift)",
+            ),
+            ("54000", "something else", "54000", "something else"),
+            (
+                "42883",
+                "function local_redshift.string_agg(character varying, unknown) does not exist",
+                "42883",
+                "function string_agg(character varying, \"unknown\") does not exist",
+            ),
+            (
+                "42804",
+                "cannot subscript type super because it does not support subscripting",
+                "0A000",
+                "navigation into a SUPER value is not part of this local Redshift",
+            ),
+            (
+                "42501",
+                "permission denied for table t",
+                "42501",
+                "permission denied for relation t",
+            ),
+        ];
+        for (code, message, expected_code, expected) in cases {
+            let fields = reworded(Fields::error("ERROR", code, message));
+            assert_eq!(
+                (fields.get(b'C'), fields.get(b'M')),
+                (expected_code, expected),
+                "{message}"
+            );
+        }
+        let hinted = Fields::error("ERROR", "42883", "function f() does not exist")
+            .with(b'H', "You might need to add explicit type casts.");
+        assert_eq!(
+            reworded(hinted).get(b'H'),
+            "You may need to add explicit type casts."
         );
     }
 

@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::accounts::Accounts;
 use crate::armed::Armed;
 use crate::backend::Backend;
 use crate::behind::Behind;
@@ -20,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::conversation;
 use crate::objects::ObjectsConfig;
 use crate::startup;
+use crate::unjudged;
 use crate::wire::{self, First};
 
 /// A client that has not begun by then is gone.
@@ -42,6 +44,10 @@ pub struct Judge {
     pub armed: Arc<Armed>,
     /// Which Redshift this is.
     pub cluster: Cluster,
+    /// The users' passwords, as far as they are known.
+    pub accounts: Accounts,
+    /// Where it is told what no rule knows.
+    pub unjudged: unjudged::Log,
 }
 
 /// Accepts and serves connections until dropped. What befalls a session ends that session alone.

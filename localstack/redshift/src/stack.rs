@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 
 use crate::SQL;
+use crate::accounts::Accounts;
 use crate::armed::Armed;
 use crate::behind::Behind;
 use crate::certificate::{self, CertificateError};
@@ -29,6 +30,7 @@ use crate::s3::{self, Running, S3, S3Error};
 use crate::s3_proxy;
 use crate::secret::random_hex;
 use crate::session::{self, Judge};
+use crate::unjudged;
 
 const BUCKET: &str = "stagecopy";
 const STAGE: &str = "s3://stagecopy/stage";
@@ -307,6 +309,10 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
             copy_log: Some(PathBuf::from(&addresses.copy_log)),
             armed: Arc::clone(&armed),
             cluster: options.cluster,
+            accounts: Accounts::of(USER, &addresses.password),
+            unjudged: unjudged::Log::new(Some(
+                PathBuf::from(&addresses.directory).join("unjudged.log"),
+            )),
         },
     )?;
     Ok(Stack {

@@ -247,6 +247,7 @@ pub fn tokens(source: &str) -> Result<Vec<Token>, Unterminated> {
                 (Kind::Number, after_number(bytes, at))
             }
             letter if is_word_start(letter) => (Kind::Word, after_word(bytes, at)),
+            b'#' if is_temporary_name(bytes, at) => (Kind::Word, after_word(bytes, at + 1)),
             b':' if bytes.get(at + 1) == Some(&b':') => (Kind::Symbol, at + 2),
             _ => (Kind::Symbol, at + 1),
         };
@@ -272,6 +273,36 @@ pub fn statements<'a>(source: &'a str, tokens: &'a [Token]) -> Vec<Statement<'a>
 fn is_word_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
+
+/// Whether `#` begins a name, that of a temporary table (Redshift: CREATE TABLE), and is no operator: it stands right
+/// before a word, and not after what has a value.
+fn is_temporary_name(bytes: &[u8], at: usize) -> bool {
+    let before = bytes[..at].trim_ascii_end();
+    let opens = match before.last() {
+        None => true,
+        // A word before it may be INTO, or a column.
+        Some(&last) if is_word_start(last) || last.is_ascii_digit() => {
+            before.len() < at
+                && TABLE_FOLLOWS.iter().any(|word| {
+                    before.len() >= word.len()
+                        && before[before.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
+                        && !before[..before.len() - word.len()]
+                            .last()
+                            .is_some_and(|&byte| is_word_start(byte))
+                })
+        }
+        Some(b'.' | b'(' | b',' | b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b';') => true,
+        Some(_) => false,
+    };
+    opens && bytes.get(at + 1).is_some_and(|&byte| is_word_start(byte))
+}
+
+/// Words after which a table is named, or a column with its table.
+const TABLE_FOLLOWS: &[&str] = &[
+    "TABLE", "INTO", "FROM", "JOIN", "UPDATE", "USING", "EXISTS", "ONLY", "ANALYZE", "VACUUM",
+    "TRUNCATE", "LOCK", "COPY", "LIKE", "ON", "SELECT", "DISTINCT", "WHERE", "AND", "OR", "NOT",
+    "BY", "HAVING", "SET", "CASE", "WHEN", "THEN", "ELSE",
+];
 
 fn after_word(bytes: &[u8], start: usize) -> usize {
     bytes[start..]
@@ -427,6 +458,27 @@ mod tests {
             ),
             ("x::y", &[(Word, "x"), (Symbol, "::"), (Word, "y")]),
             ("größe", &[(Word, "größe")]),
+            (
+                "from #a, #b where #a.c = d # e and f#g",
+                &[
+                    (Word, "from"),
+                    (Word, "#a"),
+                    (Symbol, ","),
+                    (Word, "#b"),
+                    (Word, "where"),
+                    (Word, "#a"),
+                    (Symbol, "."),
+                    (Word, "c"),
+                    (Symbol, "="),
+                    (Word, "d"),
+                    (Symbol, "#"),
+                    (Word, "e"),
+                    (Word, "and"),
+                    (Word, "f"),
+                    (Symbol, "#"),
+                    (Word, "g"),
+                ],
+            ),
             ("-- only", &[]),
         ];
         for (source, expected) in cases {

@@ -1005,7 +1005,7 @@ async fn cancellation_reaches_postgresql() {
         }
     };
     let result = tokio::select! {
-        result = client.batch_execute("SELECT pg_sleep(60)") => result,
+        result = client.batch_execute("SELECT count(*) FROM generate_series(1, 100000000000)") => result,
         () = cancels => unreachable!("it goes on for ever"),
     };
     assert!(told(&result.unwrap_err()).starts_with("57014"));
@@ -1126,4 +1126,46 @@ async fn super_has_limits() {
         let query = format!("SELECT CAN_JSON_PARSE({text})");
         assert_eq!(rows(&client, &query).await, [expected], "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_row_too_wide_for_the_host_says_whose_limit_it_is() {
+    let (client, _) = STACK.connect().await;
+    let columns: Vec<String> = (0..1100).map(|at| format!("c{at} bigint")).collect();
+    let values = vec!["1"; 1100].join(", ");
+    let create = format!("CREATE TEMP TABLE wide ({})", columns.join(", "));
+    client.batch_execute(&create).await.unwrap();
+    let told = error(&client, &format!("INSERT INTO wide VALUES ({values})")).await;
+    assert!(told.starts_with("54000 row is too big"), "{told}");
+    assert!(told.contains("a limit of this local Redshift"), "{told}");
+}
+
+#[tokio::test]
+async fn what_no_rule_knows_is_logged_without_its_literals() {
+    let (client, _) = STACK.connect().await;
+    let query = "SELECT quite_unknown('secret', 1)";
+    assert!(error(&client, query).await.starts_with("42883"));
+    let path = std::path::Path::new(&STACK.at().directory).join("unjudged.log");
+    let log = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("quite_unknown"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "{\"statement\":\"SELECT quite_unknown('…', 1)\",\"unjudged\":\"function quite_unknown\"}"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_statement_over_16_mb_is_refused() {
+    let (client, _) = STACK.connect().await;
+    let query = |length: usize| format!("SELECT '{}'", "x".repeat(length - 9));
+    client.batch_execute(&query(16 << 20)).await.unwrap();
+    let large = query((16 << 20) + 1);
+    let expected = "42601 Statement is too large. Statement Size: 16777217 bytes. Maximum Allowed: 16777216 bytes []";
+    assert_eq!(error(&client, &large).await, expected);
+    assert_eq!(told(&client.prepare(&large).await.unwrap_err()), expected);
 }

@@ -163,6 +163,13 @@ impl Sessions<'_> {
                 session
                     .expect_well(&format!("SET SESSION AUTHORIZATION {user}"))
                     .await;
+                // The server behind is started with Redshift's: as it comes it has these.
+                for setting in [
+                    "SET standard_conforming_strings TO on",
+                    "SET default_transaction_isolation TO 'read committed'",
+                ] {
+                    session.expect_well(setting).await;
+                }
                 session
             }
         }
