@@ -139,6 +139,9 @@ pub(crate) struct File {
     pub(crate) cut: usize,
     /// A text, in which placeholders are filled.
     pub(crate) text: Option<String>,
+    /// Whether the text is zipped.
+    #[serde(default)]
+    pub(crate) gzip: bool,
     /// Bytes.
     pub(crate) hex: Option<String>,
 }

@@ -14,6 +14,7 @@ mod session;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use case::{Case, Family, Plain, Step};
@@ -281,6 +282,12 @@ fn complaint(expected: &Step, answer: &Answer, fill: &dyn Fn(&str) -> String) ->
     text
 }
 
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
 /// Runs a case both ways; a complaint if it is not as written.
 async fn judged(
     stacks: &mut Stacks,
@@ -314,7 +321,12 @@ async fn judged(
     for file in texts {
         let text = fill(file.text.as_deref().unwrap_or_default());
         let key = format!("conformance/{schema}/{}", file.key);
-        running.put(&key, text.into_bytes()).await;
+        let bytes = if file.gzip {
+            zipped(text.as_bytes())
+        } else {
+            text.into_bytes()
+        };
+        running.put(&key, bytes).await;
     }
     let seen = outcome(running, Before::Judge, &schema, case, &fill).await;
     let plain = outcome(running, Before::Postgresql, &schema, case, &fill).await;
