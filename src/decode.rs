@@ -4,6 +4,7 @@
 //! record leaves nothing behind, neither values nor facts. It makes no choice of types (`facts`
 //! does), and cuts no input (`frame` does).
 
+mod bytes;
 mod columns;
 mod keys;
 mod nested;
@@ -192,7 +193,7 @@ pub fn decode_logged(
     log: &mut dyn FnMut(RejectedRecord<'_>),
 ) -> Result<Decoded, CutInside> {
     let mut run = Run {
-        records: Records::new(schema, unknown),
+        records: Records::new(schema, unknown, chunk.longest_record),
         rejects: Vec::new(),
         counts: Vec::new(),
         log,

@@ -48,7 +48,7 @@ pub struct Piece {
 }
 
 /// A unit of work: at most the chunk size of input (or one longer record), and one row group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chunk {
     /// Position in the run, from 0
     pub sequence: u64,
@@ -56,6 +56,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// In the order of the input
     pub pieces: Vec<Piece>,
+    /// Bytes a record may have. One that is longer than this and than a chunk is not cut at all
+    pub longest_record: usize,
 }
 
 /// The bytes of one source that a piece was made of.
@@ -283,6 +285,7 @@ where
             sequence,
             bytes,
             pieces,
+            longest_record: self.limits.record_bytes,
         }))
     }
 

@@ -150,6 +150,30 @@ impl ColumnType {
     }
 }
 
+/// How the bytes of a VARBYTE are written in JSON, which has only text. There is no default: `"1234"`
+/// is both, and two different values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ByteText {
+    /// Nobody said; every value but null is rejected
+    #[default]
+    Undeclared,
+    /// Two hexadecimal digits a byte, of either case, nothing else
+    Hex,
+    /// RFC 4648 section 4: the standard alphabet, padded, without line breaks, unused bits zero
+    Base64,
+}
+
+impl ByteText {
+    /// Reads a declaration, `hex` or `base64`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "hex" => Some(Self::Hex),
+            "base64" => Some(Self::Base64),
+            _ => None,
+        }
+    }
+}
+
 /// What turns a staged value into the target's, in the INSERT … SELECT after the COPY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LoadExpression {
@@ -175,6 +199,8 @@ pub struct Column {
     pub expression: LoadExpression,
     /// Whether a record may lack it
     pub nullability: Nullability,
+    /// For VARBYTE, how its values are written; of no meaning for other types
+    pub byte_text: ByteText,
 }
 
 /// Whether a column takes NULL.
@@ -206,7 +232,13 @@ impl Column {
             staged,
             expression,
             nullability,
+            byte_text: ByteText::Undeclared,
         }
+    }
+
+    /// The column with its bytes written as `byte_text`.
+    pub fn with_byte_text(self, byte_text: ByteText) -> Self {
+        Self { byte_text, ..self }
     }
 
     /// Makes room for nested values of `longest` bytes: above what VARCHAR holds they are staged

@@ -16,10 +16,12 @@ use arrow::datatypes::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 
-use crate::schema::{Column, ColumnType, Schema};
+use crate::schema::{ByteText, Column, ColumnType, Schema};
 
+use super::bytes;
 use super::number::Number;
 use super::reason::Found;
+use super::text;
 use super::time::{self, Moment};
 
 /// Why a column does not take a value.
@@ -77,7 +79,12 @@ enum Builder {
         values: BinaryBuilder,
         bytes: u64,
     },
-    Varbyte(BinaryBuilder),
+    Varbyte {
+        values: BinaryBuilder,
+        bytes: u64,
+        form: ByteText,
+        scratch: Vec<u8>,
+    },
 }
 
 impl Columns {
@@ -123,8 +130,7 @@ impl Columns {
                 };
                 bounded(values, row, word, *bytes)
             }
-            Builder::Varbyte(_) => Err(Refusal::Undeclared),
-            _ => Err(Refusal::Mismatch(Found::Boolean)),
+            builder => Err(builder.refuse(Found::Boolean)),
         }
     }
 
@@ -147,44 +153,59 @@ impl Columns {
             Builder::Varchar { values, bytes } | Builder::Char { values, bytes } => {
                 bounded(values, row, number.text(), *bytes)
             }
-            Builder::Varbyte(_) => Err(Refusal::Undeclared),
-            _ => Err(Refusal::Mismatch(Found::Number)),
+            builder => Err(builder.refuse(Found::Number)),
         }
     }
 
     /// Appends a text, escapes resolved; its staged bytes.
     #[inline]
-    pub(super) fn text(&mut self, column: usize, text: &str) -> Result<u64, Refusal> {
+    pub(super) fn text(&mut self, column: usize, written: &str) -> Result<u64, Refusal> {
         let row = self.row;
         self.touched = row + 1;
         match &mut self.builders[column] {
-            Builder::Varchar { values, bytes } => bounded(values, row, text, *bytes),
+            Builder::Varchar { values, bytes } => bounded(values, row, written, *bytes),
             Builder::Char { values, bytes } => {
-                if !text.is_ascii() {
+                if !written.is_ascii() {
                     return Err(Refusal::Mismatch(Found::NonAsciiText));
                 }
-                bounded(values, row, text, *bytes)
+                if written.ends_with(' ') {
+                    return Err(Refusal::Mismatch(Found::PaddedText));
+                }
+                bounded(values, row, written, *bytes)
             }
-            Builder::Timestamp(values) => match time::moment(text.as_bytes()) {
+            Builder::Timestamp(values) => match time::moment(written.as_bytes()) {
                 Some(Moment::Timestamp(value)) => append(values, row, Ok(value)),
                 _ => Err(OTHER_TEXT),
             },
-            Builder::TimestampTz(values) => match time::moment(text.as_bytes()) {
+            Builder::TimestampTz(values) => match time::moment(written.as_bytes()) {
                 Some(Moment::TimestampTz(value)) => append(values, row, Ok(value)),
                 _ => Err(OTHER_TEXT),
             },
-            Builder::Date(values) => match time::moment(text.as_bytes()) {
+            Builder::Date(values) => match time::moment(written.as_bytes()) {
                 Some(Moment::Date(value)) => append(values, row, Ok(value)),
                 _ => Err(OTHER_TEXT),
             },
             Builder::Time(values) => bounded(
                 values,
                 row,
-                time::time_of_day(text).ok_or(OTHER_TEXT)?,
+                time::time_of_day(written).ok_or(OTHER_TEXT)?,
                 u64::MAX,
             ),
-            Builder::Varbyte(_) => Err(Refusal::Undeclared),
-            _ => Err(Refusal::Mismatch(Found::Text)),
+            Builder::Boolean(values) => {
+                let value = text::truth(written).ok_or(OTHER_TEXT)?;
+                if values.len() < row {
+                    values.append_nulls(row - values.len());
+                }
+                values.append_value(value);
+                Ok(1)
+            }
+            Builder::Varbyte {
+                values,
+                bytes,
+                form,
+                scratch,
+            } => binary(values, row, (*form, written), *bytes, scratch),
+            builder => Err(builder.refuse(Found::Text)),
         }
     }
 
@@ -208,10 +229,7 @@ impl Columns {
 
     /// Why an object or array is not taken, in a column that is not SUPER.
     pub(super) fn refuse_nested(&self, column: usize, found: Found) -> Refusal {
-        match self.builders[column] {
-            Builder::Varbyte(_) => Refusal::Undeclared,
-            _ => Refusal::Mismatch(found),
-        }
+        self.builders[column].refuse(found)
     }
 
     /// The arrays of the rows that stay, and how many those are.
@@ -266,6 +284,32 @@ fn bounded(values: &mut StringBuilder, row: usize, text: &str, limit: u64) -> Re
     }
     append_bytes(values, row, text);
     Ok(bytes)
+}
+
+/// Appends the bytes that a text stands for.
+fn binary(
+    values: &mut BinaryBuilder,
+    row: usize,
+    (form, written): (ByteText, &str),
+    limit: u64,
+    scratch: &mut Vec<u8>,
+) -> Result<u64, Refusal> {
+    scratch.clear();
+    match form {
+        ByteText::Undeclared => return Err(Refusal::Undeclared),
+        ByteText::Hex => bytes::hex(written, scratch),
+        ByteText::Base64 => bytes::base64(written, scratch),
+    }
+    .ok_or(OTHER_TEXT)?;
+    let length = scratch.len() as u64;
+    if length > limit {
+        return Err(Refusal::TooLong {
+            bytes: length,
+            limit,
+        });
+    }
+    append_bytes(values, row, scratch.as_slice());
+    Ok(length)
 }
 
 #[inline(always)]
@@ -328,7 +372,12 @@ impl Builder {
                 values: StringBuilder::new(),
                 bytes: u64::from(bytes),
             },
-            ColumnType::Varbyte(_) => Self::Varbyte(BinaryBuilder::new()),
+            ColumnType::Varbyte(bytes) => Self::Varbyte {
+                values: BinaryBuilder::new(),
+                bytes: u64::from(bytes),
+                form: column.byte_text,
+                scratch: Vec::new(),
+            },
             ColumnType::Super => match staged_bytes(column) {
                 (Form::Text, bytes) => Self::Nested {
                     values: StringBuilder::new(),
@@ -357,7 +406,19 @@ impl Builder {
             | Self::Char { values, .. }
             | Self::Varchar { values, .. }
             | Self::Nested { values, .. } => values.len(),
-            Self::LongNested { values, .. } | Self::Varbyte(values) => values.len(),
+            Self::LongNested { values, .. } | Self::Varbyte { values, .. } => values.len(),
+        }
+    }
+
+    /// Why a value of another kind is not taken.
+    #[cold]
+    fn refuse(&self, found: Found) -> Refusal {
+        match self {
+            Self::Varbyte {
+                form: ByteText::Undeclared,
+                ..
+            } => Refusal::Undeclared,
+            _ => Refusal::Mismatch(found),
         }
     }
 
@@ -384,7 +445,7 @@ impl Builder {
                 values.append_nulls(missing);
                 Arc::new(values.finish())
             }
-            Self::LongNested { values, .. } | Self::Varbyte(values) => {
+            Self::LongNested { values, .. } | Self::Varbyte { values, .. } => {
                 values.append_nulls(missing);
                 Arc::new(values.finish())
             }

@@ -11,6 +11,8 @@ use super::text::{BadText, resolve};
 
 /// Most levels of objects and arrays in a SUPER value (Redshift: SUPER limitations).
 const MAX_DEPTH: usize = 1_000;
+/// Most levels of a value that no column takes.
+const MAX_UNTAKEN_DEPTH: usize = 64;
 /// Longest string in a SUPER value, in bytes (Redshift: SUPER limitations).
 const MAX_TEXT_BYTES: u64 = MAX_VARCHAR_BYTES as u64;
 /// Up to this many keys are compared each with each, which needs no sorting.
@@ -21,11 +23,14 @@ const FEW_KEYS: usize = 16;
 pub(super) enum Check {
     /// Nothing: the record is rejected already, only its end is looked for
     Grammar,
+    /// Whether all strings are text, no key stands in an object twice, and the depth is sane: the value
+    /// goes nowhere, but its record is kept
+    Sound,
     /// Whether SUPER holds the value
     Super,
 }
 
-/// What SUPER cannot hold, and where it begins.
+/// What is wrong with a value, and where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flawed {
     /// Byte in the piece
@@ -76,7 +81,7 @@ struct Walk<'w, 's, 'a> {
     flawed: Option<Flawed>,
 }
 
-/// Goes past the value that begins here; says what SUPER cannot hold of it first, if asked.
+/// Goes past the value that begins here; says what is wrong with it first, as far as `check` asks.
 pub(super) fn value(
     scanner: &mut Scanner<'_>,
     work: &mut Work,
@@ -136,7 +141,7 @@ impl Walk<'_, '_, '_> {
         match self.scanner.peek() {
             b'"' => {
                 let span = self.scanner.string()?;
-                if self.check == Check::Super {
+                if self.check != Check::Grammar {
                     self.check_text(at, span);
                 }
             }
@@ -180,8 +185,13 @@ impl Walk<'_, '_, '_> {
     }
 
     fn open(&mut self, kind: Kind) {
-        if self.work.open.len() == MAX_DEPTH && self.check == Check::Super {
-            let limit = MAX_DEPTH as u64;
+        let most = match self.check {
+            Check::Grammar => usize::MAX,
+            Check::Sound => MAX_UNTAKEN_DEPTH,
+            Check::Super => MAX_DEPTH,
+        };
+        if self.work.open.len() >= most {
+            let limit = most as u64;
             self.flaw(self.scanner.at, NestedFlaw::Depth { limit });
         }
         self.work.open.push(kind);
@@ -194,7 +204,7 @@ impl Walk<'_, '_, '_> {
             return Err(self.scanner.unexpected(SyntaxError::ExpectedKey));
         }
         let span = self.scanner.string()?;
-        if self.check == Check::Super {
+        if self.check != Check::Grammar {
             self.note_key(at, span);
         }
         self.scanner.skip_space();
@@ -217,7 +227,7 @@ impl Walk<'_, '_, '_> {
             b'}' => {
                 self.scanner.at += 1;
                 self.work.open.pop();
-                if self.check == Check::Super {
+                if self.check != Check::Grammar {
                     self.check_keys();
                 }
                 Ok(Step::After)
@@ -255,13 +265,17 @@ impl Walk<'_, '_, '_> {
 
     fn check_text(&mut self, at: usize, span: Span) {
         let written = (span.end - span.start) as u64;
-        if span.escapes == Escapes::None && written <= MAX_TEXT_BYTES && self.scanner.is_text() {
+        let longest = match self.check {
+            Check::Super => MAX_TEXT_BYTES,
+            Check::Sound | Check::Grammar => u64::MAX,
+        };
+        if span.escapes == Escapes::None && written <= longest && self.scanner.is_sound() {
             return;
         }
         match resolve(self.scanner, span, &mut self.work.scratch) {
-            Ok(text) if text.len() as u64 <= MAX_TEXT_BYTES => {}
+            Ok(text) if text.len() as u64 <= longest => {}
             Ok(text) => {
-                let (bytes, limit) = (text.len() as u64, MAX_TEXT_BYTES);
+                let (bytes, limit) = (text.len() as u64, longest);
                 self.flaw(at, NestedFlaw::LongText { bytes, limit });
             }
             Err(BadText { at, flaw }) => self.flaw(at, NestedFlaw::Text(flaw)),

@@ -79,6 +79,13 @@ pub enum Reason {
         /// What it is
         flaw: NestedFlaw,
     },
+    /// The record is longer than allowed
+    RecordTooLong {
+        /// Bytes of its JSON text
+        bytes: u64,
+        /// Most that are allowed
+        limit: u64,
+    },
     /// The row is longer than the server reads (Redshift: COPY, maximum size of an input row)
     RowTooLong {
         /// Bytes of the row's values as they would be staged
@@ -124,6 +131,8 @@ pub enum TextFlaw {
     LoneSurrogate,
     /// U+0000, which no text column holds
     Nul,
+    /// A code point that is no character: U+FDD0 to U+FDEF, and the last two of each plane
+    Noncharacter,
 }
 
 /// What SUPER cannot hold (Redshift: SUPER limitations).
@@ -173,6 +182,8 @@ pub enum Found {
     OtherText,
     /// A string with characters outside ASCII
     NonAsciiText,
+    /// A string with blanks at its end, where they are padding
+    PaddedText,
     /// An object
     Object,
     /// An array
@@ -195,6 +206,7 @@ impl Reason {
             Self::TooLong { .. } => "too_long",
             Self::Undeclared { .. } => "undeclared",
             Self::Nested { .. } => "nested",
+            Self::RecordTooLong { .. } => "record_too_long",
             Self::RowTooLong { .. } => "row_too_long",
         }
     }
@@ -205,6 +217,7 @@ impl Reason {
             Self::Syntax(_)
             | Self::Truncated { .. }
             | Self::NotObject { .. }
+            | Self::RecordTooLong { .. }
             | Self::RowTooLong { .. } => None,
             Self::Text { key, .. } => key.as_deref(),
             Self::DuplicateKey { key }
@@ -270,6 +283,9 @@ impl fmt::Display for Reason {
             Self::Nested { key, flaw } => {
                 write!(f, "value of key {} contains {flaw}", show(key))
             }
+            Self::RecordTooLong { bytes, limit } => {
+                write!(f, "record has {bytes} bytes, at most {limit} are allowed")
+            }
             Self::RowTooLong { bytes, limit } => {
                 write!(f, "row has {bytes} bytes, at most {limit} are loaded")
             }
@@ -301,6 +317,7 @@ impl fmt::Display for TextFlaw {
             Self::Utf8 => "is not UTF-8",
             Self::LoneSurrogate => "contains half of a surrogate pair",
             Self::Nul => "contains the character U+0000",
+            Self::Noncharacter => "contains a noncharacter (U+FDD0 to U+FDEF, U+xxFFFE, U+xxFFFF)",
         })
     }
 }
@@ -331,6 +348,7 @@ impl fmt::Display for Found {
             Self::Text => "text",
             Self::OtherText => "text in another form or out of its range",
             Self::NonAsciiText => "text with characters outside ASCII",
+            Self::PaddedText => "text that ends in a blank, which CHAR takes for padding",
             Self::Object => "an object",
             Self::Array => "an array",
         })

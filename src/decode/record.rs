@@ -52,6 +52,8 @@ pub(super) struct Records<'s> {
     /// Columns that were null in a record that was kept
     seen_null: Vec<bool>,
     row_bytes: u64,
+    /// In bytes as written
+    longest_record: usize,
     work: Work,
     scratch: String,
     /// For each slot how often its value was left out
@@ -79,7 +81,7 @@ pub(super) struct Finished {
 const OTHER_KEYS: &str = "other keys";
 
 impl<'s> Records<'s> {
-    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys) -> Self {
+    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys, longest_record: usize) -> Self {
         let columns = schema.columns.iter().enumerate();
         Self {
             schema,
@@ -97,6 +99,7 @@ impl<'s> Records<'s> {
             nulls: Vec::new(),
             seen_null: vec![false; schema.columns.len()],
             row_bytes: 0,
+            longest_record,
             work: Work::default(),
             scratch: String::new(),
             ignored: Vec::new(),
@@ -146,7 +149,7 @@ impl<'s> Records<'s> {
         let outcome = self
             .object(scanner)
             .and_then(|()| self.store_rest(start))
-            .and_then(|()| self.check_row(start));
+            .and_then(|()| self.check_row(start, scanner.at));
         match outcome {
             Ok(()) => {
                 self.commit();
@@ -195,7 +198,16 @@ impl<'s> Records<'s> {
 
     /// What can be said of a row only when it is complete.
     #[inline]
-    fn check_row(&self, start: usize) -> Result<(), Stop> {
+    fn check_row(&self, start: usize, end: usize) -> Result<(), Stop> {
+        if end - start > self.longest_record {
+            return Err(Stop::Doomed(Doom {
+                at: start,
+                reason: Reason::RecordTooLong {
+                    bytes: (end - start) as u64,
+                    limit: self.longest_record as u64,
+                },
+            }));
+        }
         for column in &self.required {
             if !self.keys.has_column(*column) {
                 return Err(self.missing(start, *column));
@@ -287,11 +299,9 @@ impl<'s> Records<'s> {
                         self.is_rest_unchecked = true;
                         self.keep_member(scanner, at, column)?
                     }
-                    UnknownKeys::Ignore => self.pass_over(scanner, START)?,
-                    // No more than the grammar matters, as no schema will come of it
-                    UnknownKeys::Collect | UnknownKeys::Reject => {
-                        nested::value(scanner, &mut self.work, Check::Grammar)?;
-                    }
+                    UnknownKeys::Ignore => self.pass_over(scanner, at, START)?,
+                    // No schema will come of it, but the record is kept
+                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, at)?,
                 }
                 return Ok(last);
             }
@@ -311,7 +321,7 @@ impl<'s> Records<'s> {
             _ => match self.unknown {
                 UnknownKeys::Collect => self.observe(scanner, slot)?,
                 UnknownKeys::Reject => self.refuse_unknown(scanner, at)?,
-                UnknownKeys::Ignore => self.pass_over(scanner, slot)?,
+                UnknownKeys::Ignore => self.pass_over(scanner, at, slot)?,
                 UnknownKeys::Rest(column) => self.keep_member(scanner, at, column)?,
             },
         }
@@ -363,13 +373,29 @@ impl<'s> Records<'s> {
     }
 
     /// The value of a key that no column has, left out: counted, unless it is null.
-    fn pass_over(&mut self, scanner: &mut Scanner<'_>, slot: Slot) -> Result<(), Stop> {
+    fn pass_over(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        key_at: usize,
+        slot: Slot,
+    ) -> Result<(), Stop> {
         if scanner.peek() == b'n' {
             return Ok(scanner.word(b"null")?);
         }
-        nested::value(scanner, &mut self.work, Check::Grammar)?;
+        self.judge(scanner, key_at)?;
         self.passed_over.push(slot);
         Ok(())
+    }
+
+    /// Goes past a value that no column takes, which must be sound all the same.
+    fn judge(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
+        match nested::value(scanner, &mut self.work, Check::Sound)? {
+            None => Ok(()),
+            Some(flawed) => {
+                let key = written(scanner, key_at).unwrap_or_default();
+                Err(Stop::Doomed(flawed_value(flawed, &key)))
+            }
+        }
     }
 
     /// The member whose key stands at `key_at` and whose value begins here, kept for the column of
@@ -381,8 +407,7 @@ impl<'s> Records<'s> {
         column: usize,
     ) -> Result<(), Stop> {
         let key_end = {
-            let mut key = Scanner::new(scanner.piece());
-            key.at = key_at;
+            let mut key = scanner.back_at(key_at);
             key.string()?;
             key.at
         };
@@ -647,7 +672,7 @@ fn flawed_value(flawed: Flawed, key: &str) -> Doom {
 /// The key that stands at `at`, as it is to be shown.
 #[cold]
 fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
-    let mut scanner = Scanner::new(&scanner.piece()[at..]);
+    let mut scanner = scanner.back_at(at);
     let span = scanner.string().ok()?;
     let mut scratch = String::new();
     resolve(&scanner, span, &mut scratch).ok().map(shortened)

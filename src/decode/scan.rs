@@ -5,6 +5,7 @@
 
 use super::number::{self, Number};
 use super::reason::{Found, SyntaxError};
+use super::text::has_noncharacter;
 
 /// The input is not JSON at `at`: where the record ends can no longer be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +48,27 @@ pub(super) struct Scanner<'a> {
     piece: &'a [u8],
     /// The piece as text, if all of it is UTF-8; checked once, as that is cheapest
     text: Option<&'a str>,
+    /// Whether it is, without a noncharacter
+    sound: bool,
     pub(super) at: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(piece: &'a [u8]) -> Self {
+        let text = simdutf8::basic::from_utf8(piece).ok();
         Self {
             bytes: piece,
             piece,
-            text: simdutf8::basic::from_utf8(piece).ok(),
+            text,
+            sound: text.is_some_and(|text| !has_noncharacter(text)),
             at: 0,
         }
+    }
+
+    /// The same piece, looked at again from `at` on. What was found out about all of it is not
+    /// found out again: a piece has megabytes.
+    pub(super) fn back_at(&self, at: usize) -> Self {
+        Self { at, ..*self }
     }
 
     pub(super) fn piece(&self) -> &'a [u8] {
@@ -184,10 +195,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether all of the piece is known to be UTF-8, so that no part of it need be looked at.
+    /// Whether all of the piece is known to be UTF-8 without noncharacters, so that no part of it
+    /// need be looked at.
     #[inline(always)]
-    pub(super) fn is_text(&self) -> bool {
-        self.text.is_some()
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
     }
 
     /// Bytes of the piece as text; where it stops being UTF-8 if it does. Both ends stand at ASCII.

@@ -4,7 +4,11 @@ mod casts;
 mod differential;
 mod facts;
 mod places;
+mod inputs;
+mod page;
 mod rfc8259;
+mod suite;
+mod values;
 
 use arrow::array::{Array, ArrayRef, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
@@ -29,6 +33,7 @@ pub(super) fn chunk(framing: Framing, bytes: impl AsRef<[u8]>) -> Chunk {
             first_column: 0,
             framing,
         }],
+        longest_record: usize::MAX,
     }
 }
 

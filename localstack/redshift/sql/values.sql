@@ -149,9 +149,12 @@ DECLARE
     depth integer := 0;
     sign text;
     number text;
+    -- Of the cluster, so the same throughout a session: what is immutable may ask for it.
+    limit_bytes integer := coalesce(nullif(current_setting('local_redshift.super_bytes', true), ''), '16777216');
 BEGIN
-    IF octet_length(value) > 16777216 THEN
-        RETURN 'SUPER value exceeds the maximum size of 16 MB';
+    IF octet_length(value) > limit_bytes THEN
+        RETURN CASE limit_bytes WHEN 16777216 THEN 'SUPER value exceeds the maximum size of 16 MB'
+            ELSE format('SUPER value exceeds the maximum of %s bytes', limit_bytes) END;
     END IF;
     BEGIN
         parsed := value::jsonb;

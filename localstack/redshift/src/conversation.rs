@@ -11,14 +11,17 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::attributes;
 use crate::backend::{Backend, REFUSED};
 use crate::client::Client;
 use crate::cluster::Unjudged;
 use crate::copy::{self, Copy};
 use crate::errors::{Fields, reworded};
 use crate::load::{self, Who};
+use crate::login::{self, User};
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::session::Judge;
+use crate::shown;
 use crate::startup::{self, Startup};
 use crate::statement_faults::Failure;
 use crate::token::{self, Statement};
@@ -41,11 +44,17 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         return Ok(());
     }
     let mut backend = Backend::connect(&judge.behind).await?;
+    let user = User::named(&startup.user, &judge.accounts);
+    startup.log_in_as(&user.behind);
     startup.parameters.extend(judge.cluster.settings());
     backend
         .send(&wire::startup_message(&startup.parameters))
         .await?;
-    let Some(process) = startup::authenticate(client, &mut backend, &startup).await? else {
+    let ways = judge.cluster.passwords;
+    if !login::log_in(client, &mut backend, &user, &judge.accounts, ways).await? {
+        return Ok(());
+    }
+    let Some(process) = startup::introduce(client, &mut backend, &startup).await? else {
         return Ok(());
     };
     let who = Who {
@@ -61,6 +70,7 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         skipping: false,
         statements: HashMap::new(),
         portals: HashMap::new(),
+        shown: shown::Shown::default(),
     };
     session.serve().await
 }
@@ -83,6 +93,8 @@ struct Session<'a> {
     skipping: bool,
     statements: HashMap<Bytes, Ours>,
     portals: HashMap<Bytes, Ours>,
+    /// Which values the client sees otherwise than they came.
+    shown: shown::Shown,
 }
 
 /// What became of a statement.
@@ -115,6 +127,7 @@ impl Session<'_> {
             let Some(frame) = self.client.admit(frame).await? else {
                 return Ok(());
             };
+            self.shown.sent(&frame);
             match frame.tag {
                 b'X' => return Ok(()),
                 b'Q' => self.simple(&frame.body).await?,
@@ -170,9 +183,16 @@ impl Session<'_> {
             match frame.tag {
                 b'Z' => return self.ready(&frame.body).await,
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                tag => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
         }
+    }
+
+    /// An answer of PostgreSQL's, as the client is to see it.
+    async fn show(&mut self, frame: &Frame) -> io::Result<()> {
+        let shown = self.shown.received(frame);
+        let body = shown.as_ref().unwrap_or(&frame.body);
+        self.client.put(frame.tag, body).await
     }
 
     /// Passes nothing on but ReadyForQuery: the client has been told already.
@@ -233,10 +253,9 @@ impl Session<'_> {
             when = rules::block_after(statement, when);
             verdicts.push(verdict);
         }
-        if verdicts
-            .iter()
-            .all(|verdict| matches!(verdict, Verdict::Run(_)))
-        {
+        // A comment that tells of attributes is found only where its statement is alone.
+        let passes = |verdict: &Verdict| matches!(verdict, Verdict::Run(text) if statements.len() == 1 || !attributes::are_told(text));
+        if verdicts.iter().all(passes) {
             let same = verdicts.iter().zip(&statements).all(|(verdict, statement)| {
                 matches!(verdict, Verdict::Run(text) if text == statement.text())
             });
@@ -334,7 +353,7 @@ impl Session<'_> {
                 b'N' | b'S' if shown == Shown::Everything => self.aside(frame).await?,
                 tag => {
                     if shown == Shown::Everything {
-                        self.client.put(tag, &frame.body).await?;
+                        self.show(&frame).await?;
                     }
                     if matches!(tag, b'C' | b'I') {
                         return Ok(Done::Well);
@@ -408,7 +427,7 @@ impl Session<'_> {
             let tag = frame.tag;
             match tag {
                 b'E' | b'N' | b'S' => self.aside(frame).await?,
-                _ => self.client.put(tag, &frame.body).await?,
+                _ => self.show(&frame).await?,
             }
             if tag == b'E' {
                 self.skipping = true;
@@ -507,6 +526,7 @@ impl Session<'_> {
 
 /// The verdict of the rules; what they know nothing of is written down, or refused.
 fn judge(judges: &Judge, statement: &Statement<'_>, when: When) -> Verdict {
+    judges.accounts.learn(statement);
     let verdict = rules::judge(statement, when);
     if matches!(verdict, Verdict::Refused(_)) {
         return verdict;

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::authorization::{self, Authorization};
+use crate::errors::printable;
 use crate::rules::{Refusal, syntax_error};
 use crate::token::{Edit, Kind, Statement, edited};
 
@@ -30,37 +32,10 @@ pub struct Copy {
     pub accept_invalid: Option<u8>,
     /// EXPLICIT_IDS.
     pub explicit_ids: bool,
+    /// STATUPDATE ON, which is the owner's.
+    pub update_statistics: bool,
     /// The statement with its secrets masked.
     pub masked: String,
-}
-
-/// Who reads the objects. Redshift: Authorization parameters.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Authorization {
-    /// A role or a chain of them, or the default.
-    Role(String),
-    /// Keys of their own.
-    Keys {
-        /// Access key id.
-        id: String,
-        /// Secret access key.
-        secret: String,
-        /// Session token, if any.
-        token: Option<String>,
-    },
-}
-
-impl std::fmt::Debug for Authorization {
-    /// Never the secret: this type stands in a struct that tests print.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Role(role) => formatter.debug_tuple("Role").field(role).finish(),
-            Self::Keys { id, .. } => formatter
-                .debug_struct("Keys")
-                .field("id", id)
-                .finish_non_exhaustive(),
-        }
-    }
 }
 
 /// Parameters that Redshift has, but not with Parquet. Redshift: COPY; COPY from columnar data
@@ -97,6 +72,12 @@ const NOT_WITH_PARQUET: &[&str] = &[
     "TRIMBLANKS",
     "TRUNCATECOLUMNS",
     "ZSTD",
+];
+
+/// Words that those parameters take.
+const WORDS_OF_OTHERS: &[&str] = &[
+    "AUTO", "FALSE", "ISO88591", "OFF", "ON", "PRESET", "TRUE", "UTF16", "UTF16BE", "UTF16LE",
+    "UTF8",
 ];
 
 /// What stands for a secret.
@@ -147,6 +128,7 @@ impl<'a> Reader<'a> {
         let near = |at: usize| syntax_error(statement.token(at));
         let after = statement.after_name(1).ok_or_else(|| near(1))?;
         let table: Vec<String> = (1..after).step_by(2).map(|at| statement.name(at)).collect();
+        table.iter().try_for_each(|name| fits_the_host(name))?;
         let mut at = after;
         let mut columns = None;
         if let Some(end) = statement.after_group(after) {
@@ -176,6 +158,7 @@ impl<'a> Reader<'a> {
                 fill_record: false,
                 accept_invalid: None,
                 explicit_ids: false,
+                update_statistics: false,
                 masked: String::new(),
             },
             methods: 0,
@@ -200,10 +183,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `[AS] 'text'`, remembering where the text stands.
-    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
+    fn text_after_as(&mut self) -> Result<(String, Range<usize>), Refusal> {
         if self.word("AS") {
             self.at += 1;
         }
+        self.text()
+    }
+
+    /// Takes `'text'`, remembering where it stands.
+    fn text(&mut self) -> Result<(String, Range<usize>), Refusal> {
         let Some(text) = self.statement.literal(self.at) else {
             return self.near();
         };
@@ -254,12 +242,11 @@ impl<'a> Reader<'a> {
             "ACCEPTINVCHARS" => self.accept_invalid(),
             "STATUPDATE" => {
                 self.once("STATUPDATE")?;
-                if self
-                    .statement
-                    .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE"])
-                {
+                let off = self.statement.is_one_of(self.at, &["OFF", "FALSE"]);
+                if off || self.statement.is_one_of(self.at, &["ON", "TRUE"]) {
                     self.at += 1;
                 }
+                self.copy.update_statistics = !off;
                 Ok(())
             }
             "FORMAT" | "AS" => self.format(),
@@ -279,7 +266,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let (role, _) = self.text()?;
-        self.copy.authorization = Authorization::Role(checked_role(role)?);
+        self.copy.authorization = Authorization::Role(authorization::checked_role(role)?);
         Ok(())
     }
 
@@ -287,28 +274,12 @@ impl<'a> Reader<'a> {
     fn credentials(&mut self) -> Result<(), Refusal> {
         self.once("CREDENTIALS")?;
         self.methods += 1;
-        let (text, span) = self.text()?;
-        if let Some(role) = text.strip_prefix("aws_iam_role=") {
-            self.copy.authorization = Authorization::Role(checked_role(role.to_owned())?);
-            return Ok(());
+        let (text, span) = self.text_after_as()?;
+        let authorization = authorization::of_credentials(&text)?;
+        if matches!(authorization, Authorization::Keys { .. }) {
+            self.secrets.push(span);
         }
-        self.secrets.push(span);
-        let (mut id, mut secret, mut token) = (None, None, None);
-        for part in text.split(';') {
-            match part.split_once('=') {
-                Some(("aws_access_key_id", value)) => id = Some(value.to_owned()),
-                Some(("aws_secret_access_key", value)) => secret = Some(value.to_owned()),
-                Some(("token", value)) => token = Some(value.to_owned()),
-                Some(("master_symmetric_key", _)) => {
-                    return Err(not_supported("MASTER_SYMMETRIC_KEY"));
-                }
-                _ => return Err(invalid_credentials()),
-            }
-        }
-        let (Some(id), Some(secret)) = (id, secret) else {
-            return Err(invalid_credentials());
-        };
-        self.copy.authorization = Authorization::Keys { id, secret, token };
+        self.copy.authorization = authorization;
         Ok(())
     }
 
@@ -324,7 +295,7 @@ impl<'a> Reader<'a> {
         self.once("ACCEPTINVCHARS")?;
         let given = self.word("AS") || self.statement.kind(self.at) == Some(Kind::Text);
         let (letter, _) = if given {
-            self.text()?
+            self.text_after_as()?
         } else {
             ("?".to_owned(), 0..0)
         };
@@ -376,9 +347,7 @@ impl<'a> Reader<'a> {
         let has_argument = matches!(
             self.statement.kind(self.at),
             Some(Kind::Text | Kind::Number)
-        ) || self
-            .statement
-            .is_one_of(self.at, &["ON", "OFF", "TRUE", "FALSE", "PRESET"]);
+        ) || self.statement.is_one_of(self.at, WORDS_OF_OTHERS);
         if has_argument {
             self.at += 1;
         }
@@ -409,7 +378,7 @@ impl<'a> Reader<'a> {
                 self.methods += 1;
                 self.copy.authorization = Authorization::Keys { id, secret, token };
             }
-            _ => return Err(invalid_credentials()),
+            _ => return Err(authorization::invalid_credentials()),
         }
         match self.methods {
             0 => Err(refused(
@@ -477,7 +446,9 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
             return Err(syntax_error(statement.token(at)));
         }
         if is_name {
-            columns.push(statement.name(at));
+            let name = statement.name(at);
+            fits_the_host(&name)?;
+            columns.push(name);
         }
     }
     if within.len().is_multiple_of(2) {
@@ -486,45 +457,34 @@ fn column_list(statement: &Statement<'_>, within: Range<usize>) -> Result<Vec<St
     Ok(columns)
 }
 
-/// A role's ARN, or several with commas and no blanks between them. Redshift: Role chaining.
-fn checked_role(role: String) -> Result<String, Refusal> {
-    let is_arn = |arn: &str| {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        matches!(parts.as_slice(), ["arn", partition, "iam", "", account, name]
-            if partition.starts_with("aws")
-                && account.len() == 12
-                && account.bytes().all(|digit| digit.is_ascii_digit())
-                && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace)))
-    };
-    if role == "default" || role == "SESSION" || role.split(',').all(is_arn) {
-        Ok(role)
-    } else {
-        Err(refused(
-            "42601",
-            "Invalid credentials. Must be of the format: IAM_ROLE 'arn:aws:iam::<account-id>:role/<role-name>'",
-        ))
+/// PostgreSQL cuts names at 63 bytes, so that two of Redshift's could become one.
+fn fits_the_host(name: &str) -> Result<(), Refusal> {
+    if name.len() <= 63 {
+        return Ok(());
     }
+    let name = printable(name);
+    Err(refused(
+        "0A000",
+        &format!(
+            "the name \"{name}\" is longer than 63 bytes, the limit of the PostgreSQL behind this local Redshift"
+        ),
+    ))
 }
 
-fn refused(code: &'static str, message: &str) -> Refusal {
+/// A refusal of these words.
+pub(crate) fn refused(code: &'static str, message: &str) -> Refusal {
     Refusal {
         code,
         message: message.to_owned(),
     }
 }
 
-fn not_supported(word: &str) -> Refusal {
+/// The refusal of a parameter that Parquet does not go with.
+pub(crate) fn not_supported(word: &str) -> Refusal {
     Refusal {
         code: "0A000",
         message: format!("{word} argument is not supported for PARQUET based COPY"),
     }
-}
-
-fn invalid_credentials() -> Refusal {
-    refused(
-        "42601",
-        "Invalid credentials. Must be of the format: credentials 'aws_iam_role=...' or 'aws_access_key_id=...;aws_secret_access_key=...[;token=...]'",
-    )
 }
 
 #[cfg(test)]
@@ -552,7 +512,7 @@ mod tests {
                 copy.authorization,
                 Authorization::Role("arn:aws:iam::123456789012:role/copy".into())
             );
-            assert!(copy.manifest);
+            assert!(copy.manifest && !copy.update_statistics);
             assert_eq!(copy.columns, None);
         }
     }
@@ -563,6 +523,7 @@ mod tests {
         assert_eq!(copy.columns.unwrap(), ["a", "b"]);
         assert!(copy.serialize_to_json && copy.fill_record && copy.explicit_ids && !copy.manifest);
         assert_eq!(copy.accept_invalid, Some(b'^'));
+        assert!(copy.update_statistics);
         let copy = read("copy t from 's3://b/p' acceptinvchars iam_role default parquet").unwrap();
         assert_eq!(copy.accept_invalid, Some(b'?'));
         let two = "arn:aws:iam::123456789012:role/a,arn:aws:iam::123456789012:role/b";
@@ -571,7 +532,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_masked() {
-        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY AS 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
+        let source = "COPY t FROM 's3://b/p' ACCESS_KEY_ID 'AK' SECRET_ACCESS_KEY 'sec''ret' SESSION_TOKEN 'tok' PARQUET";
         let copy = read(source).unwrap();
         let keys = Authorization::Keys {
             id: "AK".into(),
@@ -581,7 +542,7 @@ mod tests {
         assert_eq!(copy.authorization, keys);
         assert_eq!(
             copy.masked,
-            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY AS '***' SESSION_TOKEN '***' PARQUET"
+            "COPY t FROM 's3://b/p' ACCESS_KEY_ID '***' SECRET_ACCESS_KEY '***' SESSION_TOKEN '***' PARQUET"
         );
         assert!(!format!("{copy:?}").contains("ret'"));
         let source = "COPY t FROM 's3://b/p' CREDENTIALS 'aws_access_key_id=AK;aws_secret_access_key=secret' PARQUET";
@@ -604,6 +565,20 @@ mod tests {
             without_secrets(&statements(bad, &tokens)[0]),
             "COPY t FROM SECRET_ACCESS_KEY AS '***' CREDENTIALS '***' nonsense 'z'"
         );
+    }
+
+    #[test]
+    fn names_that_postgresql_would_cut() {
+        let (fits, long) = ("x".repeat(63), "x".repeat(64));
+        let copy = |table: &str, column: &str| {
+            read(&format!(
+                "copy {table} ({column}) from 's3://b/k' iam_role default parquet"
+            ))
+        };
+        assert!(copy(&fits, &fits).is_ok());
+        for refusal in [copy(&long, &fits), copy(&fits, &long)] {
+            assert_eq!(refusal.unwrap_err().code, "0A000");
+        }
     }
 
     #[test]
@@ -632,6 +607,12 @@ mod tests {
             ("PARQUET IAM_ROLE 'arn:aws:iam::123456789012:role/x, arn:aws:iam::123456789012:role/y'".into(), "42601", "Invalid credentials"),
             ("PARQUET IAM_ROLE $1".into(), "42601", "near \"$1\""),
             (format!("{role} PARQUET ACCEPTINVCHARS 'ab'"), "22023", "one ASCII character"),
+            ("PARQUET IAM_ROLE 'default'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_iam_role=SESSION'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a; aws_secret_access_key=b'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_access_key_id=b;aws_secret_access_key=c'".into(), "42601", "Invalid credentials"),
+            ("PARQUET CREDENTIALS 'aws_access_key_id=a;aws_secret_access_key='".into(), "42601", "Invalid credentials"),
+            ("PARQUET ACCESS_KEY_ID AS 'a' SECRET_ACCESS_KEY 'b'".into(), "42601", "near \"AS\""),
         ];
         for (clauses, code, message) in cases {
             let refusal = read(&format!("COPY t FROM 's3://b/k' {clauses}")).unwrap_err();
@@ -646,6 +627,7 @@ mod tests {
             "copy t from stdin",
             "copy t (a,) from 's3://b/k'",
             "copy t () from 's3://b/k'",
+            "copy $1 from 's3://b/k'",
             "copy t from $1",
             "copy (select 1 from t) to 's3://b/k'",
         ] {

@@ -103,18 +103,24 @@ pub fn reworded(fields: Fields) -> Fields {
                 .with(b'C', "22001")
                 .with(b'M', format!("value too long for type {kind}({width})"))
         }
+        // Redshift: INSERT, IDENTITY columns. The words are those that COPY has for it.
+        "428C9" => fields
+            .without(b"DHstcn")
+            .with(b'C', "0A000")
+            .with(b'M', "cannot set an identity column to a value"),
         // Redshift says "relation" where PostgreSQL 11 began to say "table" and "view".
         "42501" => {
-            let message = fields
-                .get(b'M')
-                .replace(
-                    "permission denied for table",
-                    "permission denied for relation",
-                )
-                .replace(
-                    "permission denied for view",
-                    "permission denied for relation",
-                );
+            let message = [
+                "permission denied for table",
+                "permission denied for view",
+                "must be owner of table",
+                "must be owner of view",
+            ]
+            .into_iter()
+            .fold(fields.get(b'M').to_owned(), |message, words| {
+                let (start, _) = words.rsplit_once(' ').unwrap_or_default();
+                message.replace(words, &format!("{start} relation"))
+            });
             fields.with(b'M', message)
         }
         // Two sessions that create the same table at once meet in PostgreSQL's catalogue.
@@ -189,6 +195,18 @@ pub struct LoadFault {
     pub file: String,
     /// The column at fault; empty if none.
     pub column: String,
+    /// When it was found.
+    pub found: Found,
+}
+
+/// When a load fails. Redshift: PG_LAST_COPY_ID: what is found before the load begins leaves the last load's id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// Once the load has begun.
+    #[default]
+    Loading,
+    /// While access to the objects was looked for.
+    Before,
 }
 
 impl LoadFault {
@@ -202,6 +220,7 @@ impl LoadFault {
             context,
             file: file.to_owned(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -224,6 +243,7 @@ impl LoadFault {
             context: String::new(),
             file: String::new(),
             column: String::new(),
+            found: Found::Loading,
         }
     }
 
@@ -231,6 +251,13 @@ impl LoadFault {
     #[must_use]
     pub fn in_column(mut self, column: &str) -> Self {
         column.clone_into(&mut self.column);
+        self
+    }
+
+    /// The same, found before the load began.
+    #[must_use]
+    pub fn before_the_load(mut self) -> Self {
+        self.found = Found::Before;
         self
     }
 
@@ -253,7 +280,11 @@ impl LoadFault {
         };
         let (location, worker) = match code {
             15003 => ("spectrum_manifest.cpp:204", "padbmaster"),
+            8001 if self.message.starts_with("COPY from this file format") => {
+                ("xen_copy.cpp:159", "padbmaster")
+            }
             8001 => ("s3_utility.cpp:780", "padbmaster"),
+            1000 => ("dory_util.cpp:528", "padbmaster"),
             _ => ("dory_util.cpp:1450", "worker_thread"),
         };
         fields

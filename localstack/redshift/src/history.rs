@@ -1,7 +1,7 @@
 //! What is remembered of a COPY: rows of the load history, and a line of the log.
 //!
 //! Both survive a rollback of the client's transaction, so the rows go through a connection of their
-//! own. Sources: Redshift: SYS_LOAD_HISTORY; SYS_LOAD_ERROR_DETAIL.
+//! own. Sources: Redshift: SYS_LOAD_HISTORY; SYS_LOAD_DETAIL; SYS_LOAD_ERROR_DETAIL.
 
 use std::io::Write;
 use std::path::Path;
@@ -79,15 +79,22 @@ pub enum HistoryError {
 
 const LOAD: &str = "INSERT INTO local_redshift.load_history (user_id, query_id, transaction_id, session_id, \
     database_name, status, table_name, start_time, end_time, duration, data_source, file_format, loaded_rows, \
-    loaded_bytes, source_file_count, source_file_bytes, file_count_scanned, file_bytes_scanned, error_count) \
+    loaded_bytes, source_file_count, source_file_bytes, error_count, statement) \
     SELECT $1::bigint::integer, $2::bigint, $3::bigint, $4::integer, $5::text, $6::text, $7::text, began, ended, \
     (extract(epoch FROM ended - began) * 1000000)::bigint, $9::text, 'parquet', $10::bigint, $11::bigint, \
-    $12::integer, $11, $12, $11, $13::integer \
+    $12::integer, $11, $13::integer, $14::text \
     FROM (SELECT to_timestamp($8::float8) AT TIME ZONE 'UTC' AS began, clock_timestamp() AT TIME ZONE 'UTC' AS ended) AS t";
+const FILES: &str = "INSERT INTO local_redshift.load_file (user_id, query_id, file_name, bytes, rows, start_time, end_time) \
+    SELECT $1::bigint::integer, $2::bigint, url, bytes, rows, to_timestamp($3::float8) AT TIME ZONE 'UTC', \
+    clock_timestamp() AT TIME ZONE 'UTC' \
+    FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS files (url, bytes, rows)";
 const FAULT: &str = "INSERT INTO local_redshift.load_error (user_id, query_id, transaction_id, session_id, \
-    database_name, table_id, start_time, file_name, column_name, error_code, error_message) \
-    VALUES ($1::bigint::integer, $2::bigint, $3::bigint, $4::integer, $5::text, $6::bigint::integer, \
-    to_timestamp($7::float8) AT TIME ZONE 'UTC', $8::text, $9::text, $10::integer, $11::text)";
+    database_name, table_id, start_time, file_name, column_name, column_type, column_length, error_code, error_message) \
+    SELECT $1::bigint::integer, $2::bigint, $3::bigint, $4::integer, $5::text, $6::bigint::integer, \
+    to_timestamp($7::float8) AT TIME ZONE 'UTC', $8::text, $9::text, \
+    left(split_part(type, '(', 1), 10), left(rtrim(split_part(type, '(', 2), ')'), 10), $10::integer, $11::text \
+    FROM (SELECT coalesce((SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
+        WHERE attrelid = $6::bigint::oid AND attname = $9::text), '')) AS spelled (type)";
 
 /// Writes the rows of a COPY that began.
 ///
@@ -141,6 +148,27 @@ async fn write_rows(
                 &counted(bytes),
                 &count,
                 &i32::from(fault.is_some()),
+                &cut(&ended.statement, 4000),
+            ],
+        )
+        .await?;
+    let urls: Vec<&str> = ended.files.iter().map(|file| cut(&file.url, 256)).collect();
+    let sizes: Vec<i64> = ended
+        .files
+        .iter()
+        .map(|file| counted(file.content_length))
+        .collect();
+    let rows: Vec<i64> = ended.files.iter().map(|file| counted(file.rows)).collect();
+    client
+        .execute(
+            FILES,
+            &[
+                &ended.user,
+                &ended.query,
+                &ended.started,
+                &urls,
+                &sizes,
+                &rows,
             ],
         )
         .await?;

@@ -16,13 +16,19 @@
     allow(clippy::unwrap_used, reason = "a test that panics has failed")
 )]
 
+pub mod accounts;
+pub mod alteration;
 pub mod armed;
+pub mod attributes;
+pub mod authorization;
 pub mod backend;
 mod base64;
 pub mod behind;
 pub mod calls;
+pub mod catalog;
 pub mod certificate;
 pub mod checksum;
+mod clauses;
 pub mod client;
 pub mod cluster;
 pub mod column_types;
@@ -41,9 +47,11 @@ pub mod history;
 pub mod init_sql;
 pub mod keeper;
 pub mod load;
+pub mod login;
 pub mod merge;
 pub mod missing;
 mod multipart;
+pub mod nested;
 pub mod objects;
 mod operations;
 pub mod parquet_rows;
@@ -58,18 +66,22 @@ pub mod s3_proxy;
 mod secret;
 pub mod session;
 pub mod shelf;
+pub mod shown;
 pub mod stack;
 pub mod startup;
 pub mod statement_faults;
 pub mod storage;
+pub mod super_values;
+pub mod target_table;
 pub mod token;
 mod transfer;
 pub mod tuple;
 pub mod unjudged;
+pub mod utf8;
 pub mod wire;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 7] = [
+pub const SQL: [(&str, &str); 8] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
@@ -77,4 +89,5 @@ pub const SQL: [(&str, &str); 7] = [
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),
+    ("catalog.sql", include_str!("../sql/catalog.sql")),
 ];

@@ -11,16 +11,21 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use crate::backend::Backend;
-use crate::column_types::{Options, Target, check_targets, target_type};
+use crate::column_types::Options;
 use crate::copy::Copy;
-use crate::errors::{Fields, LoadFault, reworded};
-use crate::history::{self, Ended, LoadedFile};
-use crate::objects::Objects;
-use crate::parquet_rows::ParquetFile;
+use crate::errors::{Fields, Found, LoadFault, reworded};
+use crate::history::{self, Ended, HistoryError, LoadedFile};
+use crate::objects::{Objects, Source};
+use crate::parquet_rows::{ParquetFile, Rows};
+use crate::row_group::GroupBytes;
 use crate::session::Judge;
+use crate::target_table::{chosen, copy_text, look_up, number};
+use crate::tuple::Limits;
 
 /// Encoded pieces waiting for PostgreSQL.
 const PIECES: usize = 4;
+/// A row group of at most so many bytes is fetched while the one before it is fed.
+const AHEAD: u64 = 32 << 20;
 
 /// Who runs the COPY, for its record.
 #[derive(Clone, Debug, Default)]
@@ -34,20 +39,6 @@ pub struct Who {
 /// How a COPY ended: the rows, or the error for the client. In the latter case the transaction has
 /// failed behind.
 pub type Outcome = Result<u64, Fields>;
-
-/// A column of the table, in the catalogue's words.
-struct Attribute {
-    target: Target,
-    is_identity: bool,
-}
-
-struct Table {
-    oid: i64,
-    user: i64,
-    transaction: i64,
-    may_insert: bool,
-    attributes: Vec<Attribute>,
-}
 
 /// Carries out a COPY.
 ///
@@ -63,23 +54,9 @@ pub async fn run(
         Ok(table) => table,
         Err(fields) => return Ok(Err(fields)),
     };
-    let chosen = match chosen(copy, &table) {
-        Ok(chosen) => chosen,
-        Err(Some(fault)) => {
-            backend.fail().await?;
-            return Ok(Err(fault.fields(0, who.process)));
-        }
-        // PostgreSQL words missing columns and rights itself.
-        Err(None) => return Ok(Err(refusal_behind(backend, copy).await?)),
-    };
-    let query = match backend.ask("SELECT local_redshift.copy_begins()").await? {
-        Ok(rows) => number(&rows, 0),
-        Err(fields) => return Ok(Err(reworded(fields))),
-    };
     let mut ended = Ended {
         database: who.database.clone(),
         user: table.user,
-        query,
         process: who.process,
         transaction: table.transaction,
         table: copy.table.join("."),
@@ -90,13 +67,38 @@ pub async fn run(
         started: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64()),
-        rows: 0,
-        files: Vec::new(),
+        ..Ended::default()
     };
-    let result = feed(backend, judge, copy, &chosen, &mut ended).await?;
-    if result.is_err() {
-        ended.rows = 0;
-    }
+    let chosen = match chosen(&judge.cluster, copy, &table) {
+        Ok(chosen) => chosen,
+        Err(Some(fault)) => return not_begun(backend, judge, &ended, &fault).await,
+        // PostgreSQL words missing columns and rights itself.
+        Err(None) => return Ok(Err(refusal_behind(backend, copy).await?)),
+    };
+    let objects = Objects::open(&judge.objects, &copy.authorization);
+    let sources = match objects.sources(copy).await {
+        Err(fault) if fault.found == Found::Before => {
+            return not_begun(backend, judge, &ended, &fault).await;
+        }
+        sources => sources,
+    };
+    ended.query = match backend.ask("SELECT local_redshift.copy_begins()").await? {
+        Ok(rows) => number(&rows, 0),
+        Err(fields) => return Ok(Err(reworded(fields))),
+    };
+    let load = Load {
+        objects: &objects,
+        copy,
+        rows: Rows {
+            targets: chosen.into(),
+            limits: Limits {
+                accept_invalid: copy.accept_invalid,
+                super_bytes: judge.cluster.super_bytes,
+            },
+            row_bytes: judge.cluster.row_bytes,
+        },
+    };
+    let result = feed(backend, &load, sources, &mut ended).await?;
     Ok(match result {
         Ok(()) => {
             let told = backend
@@ -106,111 +108,49 @@ pub async fn run(
             told.map(|_| ended.rows).map_err(reworded)
         }
         Err(Failure::Ours(fault)) => {
-            let fields = fault.fields(query, who.process);
+            ended.rows = 0;
+            let fields = fault.fields(ended.query, who.process);
             remember(judge, &ended, Some(&fault), Some(&fault.to_string())).await;
             Err(fields)
         }
         Err(Failure::Behind(fields)) => {
+            ended.rows = 0;
             let fault = LoadFault::plain("XX000", fields.get(b'M').to_owned());
             remember(judge, &ended, Some(&fault), Some(fields.get(b'M'))).await;
-            Err(fields)
+            Err(of_the_host(fields))
         }
     })
+}
+
+/// The error of a COPY that fails before its load begins: nothing is remembered of it but a line of the log.
+/// Redshift: PG_LAST_COPY_ID.
+async fn not_begun(
+    backend: &mut Backend,
+    judge: &Judge,
+    ended: &Ended,
+    fault: &LoadFault,
+) -> io::Result<Outcome> {
+    backend.fail().await?;
+    log(judge, ended, Some(&fault.to_string()));
+    Ok(Err(fault.fields(0, ended.process)))
+}
+
+/// What PostgreSQL cannot hold and Redshift can is said to be so.
+fn of_the_host(fields: Fields) -> Fields {
+    match fields.get(b'C') {
+        // A row that does not fit a page.
+        "54000" => fields.with(
+            b'D',
+            "This is a limit of the PostgreSQL behind the local Redshift, not one of Redshift.",
+        ),
+        _ => fields,
+    }
 }
 
 /// Why the rows did not go in.
 enum Failure {
     Ours(LoadFault),
     Behind(Fields),
-}
-
-async fn look_up(backend: &mut Backend, copy: &Copy) -> io::Result<Result<Table, Fields>> {
-    let table = literal(&qualified(copy));
-    let query = format!(
-        "SELECT c.oid, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user), \
-         coalesce(pg_catalog.txid_current_if_assigned(), 0), \
-         pg_catalog.has_table_privilege(c.oid, 'INSERT'), a.attname, t.typname, a.atttypmod, a.attnotnull, \
-         a.attidentity <> '', upper(pg_catalog.format_type(a.atttypid, a.atttypmod)) \
-         FROM pg_catalog.pg_class AS c, pg_catalog.pg_attribute AS a, pg_catalog.pg_type AS t \
-         WHERE c.oid = {table}::pg_catalog.regclass AND a.attrelid = c.oid AND t.oid = a.atttypid \
-         AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
-    );
-    let rows = match backend.ask(&query).await? {
-        Ok(rows) => rows,
-        Err(fields) => return Ok(Err(reworded(fields))),
-    };
-    let attributes = rows
-        .iter()
-        .map(|row| {
-            let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-            Attribute {
-                target: Target {
-                    name: text(4),
-                    kind: target_type(&text(5), text(6).parse().unwrap_or(-1)),
-                    spelled: text(9),
-                    not_null: text(7) == "t",
-                },
-                is_identity: text(8) == "t",
-            }
-        })
-        .collect();
-    Ok(Ok(Table {
-        oid: number(&rows, 0),
-        user: number(&rows, 1),
-        transaction: number(&rows, 2),
-        may_insert: rows
-            .first()
-            .and_then(|row| row.get(3).cloned().flatten())
-            .as_deref()
-            == Some("t"),
-        attributes,
-    }))
-}
-
-fn number(rows: &[Vec<Option<String>>], column: usize) -> i64 {
-    rows.first()
-        .and_then(|row| row.get(column)?.as_ref()?.parse().ok())
-        .unwrap_or(0)
-}
-
-/// The columns that the files' columns go into, in their order. Redshift: column lists; EXPLICIT_IDS.
-fn chosen(copy: &Copy, table: &Table) -> Result<Vec<Target>, Option<LoadFault>> {
-    if !table.may_insert {
-        return Err(None);
-    }
-    let mut chosen = Vec::new();
-    match &copy.columns {
-        None => {
-            let kept = |attribute: &&Attribute| copy.explicit_ids || !attribute.is_identity;
-            chosen.extend(
-                table
-                    .attributes
-                    .iter()
-                    .filter(kept)
-                    .map(|attribute| attribute.target.clone()),
-            );
-        }
-        Some(columns) => {
-            for name in columns {
-                let attribute = table
-                    .attributes
-                    .iter()
-                    .find(|attribute| attribute.target.name == *name)
-                    .ok_or(None)?;
-                if attribute.is_identity && !copy.explicit_ids {
-                    let message = "cannot set an identity column to a value";
-                    return Err(Some(LoadFault::plain("0A000", message.to_owned())));
-                }
-                chosen.push(attribute.target.clone());
-            }
-        }
-    }
-    let options = Options {
-        fill_record: copy.fill_record,
-        serialize_to_json: copy.serialize_to_json,
-    };
-    check_targets(&chosen, options).map_err(Some)?;
-    Ok(chosen)
 }
 
 /// Has PostgreSQL refuse the COPY, in its own words.
@@ -231,50 +171,34 @@ async fn refusal_behind(backend: &mut Backend, copy: &Copy) -> io::Result<Fields
     }
 }
 
-/// The COPY as PostgreSQL is told of it. ENCODING: the rows are UTF-8 whatever the client speaks.
-fn copy_text(copy: &Copy, columns: Option<&[String]>) -> String {
-    let columns = columns.map_or(String::new(), |columns| {
-        let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
-        format!(" ({})", columns.join(", "))
-    });
-    format!(
-        "COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')",
-        qualified(copy)
-    )
+/// What a load is made of.
+struct Load<'a> {
+    objects: &'a Objects,
+    copy: &'a Copy,
+    rows: Rows,
 }
 
-fn qualified(copy: &Copy) -> String {
-    let parts: Vec<_> = copy.table.iter().map(|part| quoted(part)).collect();
-    parts.join(".")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Backslashes escape in this session.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-/// Finds the files, holds all of them against the table, then feeds their rows.
+/// Holds all files against the table, then feeds their rows.
 async fn feed(
     backend: &mut Backend,
-    judge: &Judge,
-    copy: &Copy,
-    targets: &[Target],
+    load: &Load<'_>,
+    sources: Result<Vec<Source>, LoadFault>,
     ended: &mut Ended,
 ) -> io::Result<Result<(), Failure>> {
-    let objects = Objects::open(&judge.objects, &copy.authorization);
-    let files = match open_all(&objects, copy, targets, ended).await {
+    let files = match open_all(load, sources, ended).await {
         Ok(files) => files,
         Err(fault) => {
             backend.fail().await?;
             return Ok(Err(Failure::Ours(fault)));
         }
     };
-    let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
-    if let Err(fields) = backend.ask(&copy_text(copy, Some(&names))).await? {
+    let names: Vec<String> = load
+        .rows
+        .targets
+        .iter()
+        .map(|target| target.name.clone())
+        .collect();
+    if let Err(fields) = backend.ask(&copy_text(load.copy, Some(&names))).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
     let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
@@ -282,31 +206,13 @@ async fn feed(
     if let Some(fields) = backend.copy_data(&head.freeze()).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
-    let targets: Arc<[Target]> = targets.into();
-    for (at, file) in files.into_iter().enumerate() {
-        let file = Arc::new(file);
-        for group in 0..file.row_groups() {
-            match feed_group(
-                backend,
-                &objects,
-                &file,
-                group,
-                &targets,
-                copy.accept_invalid,
-            )
-            .await?
-            {
-                Ok(rows) => {
-                    ended.files[at].rows += rows;
-                    ended.rows += rows;
-                }
-                Err(Failure::Ours(fault)) => {
-                    backend.copy_ends(Some("the files do not fit")).await?;
-                    return Ok(Err(Failure::Ours(fault)));
-                }
-                Err(behind) => return Ok(Err(behind)),
-            }
+    match feed_groups(backend, load, &files, ended).await? {
+        Ok(()) => {}
+        Err(Failure::Ours(fault)) => {
+            backend.copy_ends(Some("the files do not fit")).await?;
+            return Ok(Err(Failure::Ours(fault)));
         }
+        Err(behind) => return Ok(Err(behind)),
     }
     let mut trailer = BytesMut::new();
     trailer.put_i16(-1);
@@ -320,16 +226,15 @@ async fn feed(
 }
 
 async fn open_all(
-    objects: &Objects,
-    copy: &Copy,
-    targets: &[Target],
+    load: &Load<'_>,
+    sources: Result<Vec<Source>, LoadFault>,
     ended: &mut Ended,
-) -> Result<Vec<ParquetFile>, LoadFault> {
+) -> Result<Vec<Arc<ParquetFile>>, LoadFault> {
     let options = Options {
-        fill_record: copy.fill_record,
-        serialize_to_json: copy.serialize_to_json,
+        fill_record: load.copy.fill_record,
+        serialize_to_json: load.copy.serialize_to_json,
     };
-    let sources = objects.sources(copy).await?;
+    let sources = sources?;
     ended.files = sources
         .iter()
         .map(|source| LoadedFile {
@@ -340,28 +245,72 @@ async fn open_all(
         .collect();
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
-        files.push(ParquetFile::open(objects, source, targets, options).await?);
+        let file = ParquetFile::open(load.objects, source, &load.rows.targets, options).await?;
+        files.push(Arc::new(file));
     }
     Ok(files)
+}
+
+/// Feeds all row groups in their order. While one is decoded and sent, the next one is fetched, if both are
+/// small: of large ones there is one in memory at a time.
+async fn feed_groups(
+    backend: &mut Backend,
+    load: &Load<'_>,
+    files: &[Arc<ParquetFile>],
+    ended: &mut Ended,
+) -> io::Result<Result<(), Failure>> {
+    let groups: Vec<(usize, usize)> = files
+        .iter()
+        .enumerate()
+        .flat_map(|(at, file)| (0..file.row_groups()).map(move |group| (at, group)))
+        .collect();
+    let fetch = |&(at, group): &(usize, usize)| files[at].fetch(load.objects, group);
+    let mut ahead = None;
+    for (index, &(at, group)) in groups.iter().enumerate() {
+        let fetched = match ahead.take() {
+            Some(fetched) => fetched,
+            None => fetch(&groups[index]).await,
+        };
+        let bytes = match fetched {
+            Ok(bytes) => bytes,
+            Err(fault) => return Ok(Err(Failure::Ours(fault))),
+        };
+        let feeding = feed_group(backend, load, &files[at], group, bytes);
+        let next = groups
+            .get(index + 1)
+            .filter(|(at, group)| files[*at].stored_bytes(*group) <= AHEAD);
+        let fed = match next {
+            Some(next) => {
+                let (fed, fetched) = tokio::join!(feeding, fetch(next));
+                ahead = Some(fetched);
+                fed?
+            }
+            None => feeding.await?,
+        };
+        match fed {
+            Ok(rows) => {
+                ended.files[at].rows += rows;
+                ended.rows += rows;
+            }
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Feeds the rows of a row group; decoding runs on a thread of its own, so that other sessions go on.
 async fn feed_group(
     backend: &mut Backend,
-    objects: &Objects,
+    load: &Load<'_>,
     file: &Arc<ParquetFile>,
     group: usize,
-    targets: &Arc<[Target]>,
-    accept_invalid: Option<u8>,
+    bytes: GroupBytes,
 ) -> io::Result<Result<u64, Failure>> {
-    let bytes = match file.fetch(objects, group).await {
-        Ok(bytes) => bytes,
-        Err(fault) => return Ok(Err(Failure::Ours(fault))),
-    };
     let (sender, mut pieces) = mpsc::channel::<Bytes>(PIECES);
-    let (file, targets) = (Arc::clone(file), Arc::clone(targets));
+    let (file, rows) = (Arc::clone(file), load.rows.clone());
+    let broken = file.unreadable("its pages are broken");
     let decoding = tokio::task::spawn_blocking(move || {
-        file.encode(group, bytes, &targets, accept_invalid, &mut |piece| {
+        file.encode(group, bytes, &rows, &mut |piece| {
             sender.blocking_send(piece).is_ok()
         })
     });
@@ -374,7 +323,8 @@ async fn feed_group(
         }
     }
     drop(pieces);
-    let result = decoding.await.map_err(io::Error::other)?;
+    // A page that makes its decoder panic is a page that cannot be read.
+    let result = decoding.await.unwrap_or(Err(broken));
     Ok(match refused {
         Some(fields) => Err(Failure::Behind(reworded(fields))),
         None => result.map_err(Failure::Ours),
@@ -383,15 +333,22 @@ async fn feed_group(
 
 /// History and log. They are no part of the load: a failure here is told to the log of the process.
 async fn remember(judge: &Judge, ended: &Ended, fault: Option<&LoadFault>, error: Option<&str>) {
-    let rows = history::record(&judge.behind, ended, fault).await;
-    let line = judge
-        .copy_log
-        .as_deref()
-        .map_or(Ok(()), |path| history::append(path, ended, error));
-    for error in [rows.err(), line.err()].into_iter().flatten() {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "COPY is not remembered"
-        );
+    if let Err(error) = history::record(&judge.behind, ended, fault).await {
+        forgotten(&error);
     }
+    log(judge, ended, error);
+}
+
+fn log(judge: &Judge, ended: &Ended, error: Option<&str>) {
+    let path = judge.copy_log.as_deref();
+    if let Some(Err(error)) = path.map(|path| history::append(path, ended, error)) {
+        forgotten(&error);
+    }
+}
+
+fn forgotten(error: &HistoryError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "COPY is not remembered"
+    );
 }

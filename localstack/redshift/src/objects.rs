@@ -11,7 +11,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::copy::{Authorization, Copy};
+use crate::authorization::Authorization;
+use crate::copy::Copy;
 use crate::errors::{LoadFault, printable};
 
 /// A manifest is refused beyond this; 100,000 entries of 200 bytes are 20 MB.
@@ -56,6 +57,15 @@ impl Source {
     #[must_use]
     pub fn url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.key)
+    }
+
+    /// The end of its name, if that says that the whole object is compressed. Redshift: COPY from columnar data
+    /// formats.
+    #[must_use]
+    pub fn compressed_as_a_whole(&self) -> Option<&'static str> {
+        [".gz", ".snappy", ".bz2"]
+            .into_iter()
+            .find(|suffix| self.key.ends_with(suffix))
     }
 }
 
@@ -330,7 +340,12 @@ fn service_fault<E: ProvideErrorMetadata>(error: &SdkError<E>, url: &str) -> Loa
         }
         (Some(403), code) => format!(
             "S3ServiceException:Access Denied,Status 403,Error {}",
-            code.unwrap_or("AccessDenied")
+            match code {
+                // The built-in S3's word for keys that it does not know.
+                Some("NotSignedUp") => "InvalidAccessKeyId",
+                Some(code) => code,
+                None => "AccessDenied",
+            }
         ),
         (Some(status), code) => format!(
             "S3ServiceException:{},Status {status},Error {}",
@@ -339,7 +354,11 @@ fn service_fault<E: ProvideErrorMetadata>(error: &SdkError<E>, url: &str) -> Loa
         ),
         (None, _) => "S3ServiceException:no answer from Amazon S3,Status 0".to_owned(),
     };
-    LoadFault::block(8001, &message, url.to_owned(), url)
+    let fault = LoadFault::block(8001, &message, url.to_owned(), url);
+    match status(error) {
+        Some(401 | 403) => fault.before_the_load(),
+        _ => fault,
+    }
 }
 
 /// An entry of a manifest that has everything Parquet needs.

@@ -278,6 +278,29 @@ pub fn short_names(statement: &Statement<'_>) -> Edits {
     })
 }
 
+/// A number ends where a word begins (`THEN 4WHEN`), as in PostgreSQL up to 14; a later one wants a blank.
+///
+/// # Errors
+/// None; the signature is that of a rule.
+pub fn number_ends(statement: &Statement<'_>) -> Edits {
+    let touches = |at: &usize| {
+        let (before, this) = (&statement.tokens[at - 1], &statement.tokens[*at]);
+        before.kind == Kind::Number
+            && matches!(this.kind, Kind::Word | Kind::QuotedName)
+            && before.span.end == this.span.start
+    };
+    Ok((1..statement.tokens.len())
+        .filter(touches)
+        .map(|at| {
+            let start = statement.tokens[at].span.start;
+            Edit {
+                span: start..start,
+                with: " ".to_owned(),
+            }
+        })
+        .collect())
+}
+
 /// Redshift: SYSDATE function.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use parquet::data_type::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::ColumnDescriptor;
 
 use crate::tuple;
 
@@ -101,6 +102,7 @@ struct Batch<T: DataType> {
 /// A column being read.
 pub(crate) struct Column {
     levels: Vec<i16>,
+    repeats: Vec<i16>,
     row: usize,
     full: i16,
     values: Values,
@@ -126,12 +128,17 @@ impl<T: DataType> Batch<T> {
         }
     }
 
-    fn fill(&mut self, rows: usize, levels: &mut Vec<i16>) -> Result<usize, ParquetError> {
+    fn fill(
+        &mut self,
+        rows: usize,
+        levels: &mut Vec<i16>,
+        repeats: &mut Vec<i16>,
+    ) -> Result<usize, ParquetError> {
         self.values.clear();
         self.next = 0;
         let (records, _, _) =
             self.reader
-                .read_records(rows, Some(levels), None, &mut self.values)?;
+                .read_records(rows, Some(levels), Some(repeats), &mut self.values)?;
         Ok(records)
     }
 
@@ -142,8 +149,8 @@ impl<T: DataType> Batch<T> {
 }
 
 impl Column {
-    /// A column whose values have the definition level `full`; lower ones are NULL.
-    pub(crate) fn new(reader: ColumnReader, full: i16) -> Self {
+    /// A column and what reads it.
+    pub(crate) fn new(descriptor: &ColumnDescriptor, reader: ColumnReader) -> Self {
         let values = match reader {
             ColumnReader::BoolColumnReader(reader) => Values::Boolean(Batch::new(reader)),
             ColumnReader::Int32ColumnReader(reader) => Values::Int32(Batch::new(reader)),
@@ -158,8 +165,9 @@ impl Column {
         };
         Self {
             levels: Vec::new(),
+            repeats: Vec::new(),
             row: 0,
-            full,
+            full: descriptor.max_def_level(),
             values,
         }
     }
@@ -167,17 +175,18 @@ impl Column {
     /// Reads the next batch of rows.
     pub(crate) fn fill(&mut self, rows: usize) -> Result<(), ParquetError> {
         self.levels.clear();
+        self.repeats.clear();
         self.row = 0;
-        let levels = &mut self.levels;
+        let (levels, repeats) = (&mut self.levels, &mut self.repeats);
         let records = match &mut self.values {
-            Values::Boolean(batch) => batch.fill(rows, levels),
-            Values::Int32(batch) => batch.fill(rows, levels),
-            Values::Int64(batch) => batch.fill(rows, levels),
-            Values::Int96(batch) => batch.fill(rows, levels),
-            Values::Float(batch) => batch.fill(rows, levels),
-            Values::Double(batch) => batch.fill(rows, levels),
-            Values::Bytes(batch) => batch.fill(rows, levels),
-            Values::Fixed(batch) => batch.fill(rows, levels),
+            Values::Boolean(batch) => batch.fill(rows, levels, repeats),
+            Values::Int32(batch) => batch.fill(rows, levels, repeats),
+            Values::Int64(batch) => batch.fill(rows, levels, repeats),
+            Values::Int96(batch) => batch.fill(rows, levels, repeats),
+            Values::Float(batch) => batch.fill(rows, levels, repeats),
+            Values::Double(batch) => batch.fill(rows, levels, repeats),
+            Values::Bytes(batch) => batch.fill(rows, levels, repeats),
+            Values::Fixed(batch) => batch.fill(rows, levels, repeats),
         }?;
         if records == rows {
             Ok(())
@@ -188,7 +197,18 @@ impl Column {
         }
     }
 
-    /// The next row's value, None for NULL.
+    /// The definition level of what comes next; 0 past the end.
+    pub(crate) fn level(&self) -> i16 {
+        self.levels.get(self.row).copied().unwrap_or(0)
+    }
+
+    /// The repetition level of what comes next; 0, a new row, past the end.
+    pub(crate) fn repeats(&self) -> i16 {
+        self.repeats.get(self.row).copied().unwrap_or(0)
+    }
+
+    /// The next value, None for NULL.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<tuple::Value<'_>> {
         self.row += 1;
         if self.full > 0 && self.levels.get(self.row - 1) != Some(&self.full) {

@@ -7,7 +7,9 @@
 //! the real server has and this one has not belongs into [`crate::missing`] instead, one about a function into
 //! [`crate::repertoire`].
 
+use crate::alteration;
 use crate::calls;
+use crate::catalog;
 use crate::ddl;
 use crate::merge;
 use crate::rewrites;
@@ -118,7 +120,7 @@ pub const RULES: &[Rule] = &[
     syntax("no writing in WITH", SINCE_8_0, "WITH … AS [NOT] [MATERIALIZED] ( INSERT|UPDATE|DELETE|MERGE"),
     syntax("no MERGE after WITH", "Redshift: MERGE", "WITH … ) ^MERGE INTO"),
     syntax("no hints in WITH", SINCE_8_0, "WITH|INSERT|CREATE|EXPLAIN … AS [NOT] MATERIALIZED ("),
-    syntax("no OVERRIDING", SINCE_8_0, "INSERT … OVERRIDING SYSTEM|USER"),
+    syntax("no OVERRIDING", SINCE_8_0, "INSERT … ^OVERRIDING SYSTEM|USER"),
     rewritten("INSERT takes no alias", "Redshift: INSERT", "INSERT INTO", rewrites::insert_alias),
     rewritten("DELETE needs no FROM", "Redshift: DELETE", "DELETE", rewrites::delete_without_from),
     syntax("no cursor positions", "Redshift: DELETE; UPDATE", "UPDATE|DELETE … WHERE ^CURRENT OF"),
@@ -147,7 +149,7 @@ pub const RULES: &[Rule] = &[
     unsupported("no bytes, money, bits, addresses and figures in casts", TYPES, "… :: BYTEA|MONEY|BIT|INET|CIDR|MACADDR|POINT|LINE|LSEG|BOX|PATH|POLYGON|CIRCLE", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("no bytes, money, bits, addresses and figures in CAST", TYPES, "… ( … AS BYTEA|MONEY|BIT|INET|CIDR|MACADDR|POINT|LINE|LSEG|BOX|PATH|POLYGON|CIRCLE )", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("no arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE|CREATE … ^ARRAY [", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
-    unsupported("no casts to arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE|CREATE … :: _ [ ]", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
+    unsupported("no casts to arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE … :: _ [ ]", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("rows are not made of the leader's functions", "Redshift: Leader node-only functions", "INSERT|CREATE|UPDATE|DELETE|MERGE … GENERATE_SERIES|ARRAY_TO_STRING|STRING_TO_ARRAY (", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
 
     // ---- LOCK and transactions
@@ -170,17 +172,19 @@ pub const RULES: &[Rule] = &[
     syntax("no partitions, no inheritance, no tablespaces", FEATURES, "CREATE … TABLE … ) ^PARTITION|INHERITS|TABLESPACE"),
     rewritten("names with # are of temporary tables", "Redshift: CREATE TABLE", "…", rewrites::temporary_names),
     rewritten("table definitions", "Redshift: CREATE TABLE; CREATE TABLE AS", "CREATE [LOCAL] [TEMP|TEMPORARY] TABLE", ddl::table_definition),
-    rewritten("changes of tables", "Redshift: ALTER TABLE", "ALTER TABLE", ddl::table_change),
+    rewritten("changes of tables", "Redshift: ALTER TABLE", "ALTER TABLE", alteration::table_change),
     rewritten("views that are bound late are bound at once", "Redshift: CREATE VIEW", "CREATE … VIEW … WITH NO SCHEMA BINDING", rewrites::late_binding),
     rewritten("MERGE", "Redshift: MERGE", "MERGE", merge::rewritten),
 
     // ---- Anything
     rewritten("names of more than 63 bytes", "this local Redshift does not have them; PostgreSQL would cut them without an error", "…", rewrites::short_names),
+    rewritten("a number ends where a word begins", "CODE: the metadata queries of Redshift's own driver (`THEN 4WHEN`)", "…", rewrites::number_ends),
     rewritten("SYSDATE is a word, not a call", "Redshift: SYSDATE function", "… SYSDATE", rewrites::sysdate),
     rewritten("a query in FROM needs no name", "CODE: the metadata queries of Redshift's own driver", "… FROM|JOIN ( SELECT|WITH", rewrites::nameless_queries),
     rewritten("MINUS is EXCEPT", "Redshift: UNION, INTERSECT, and EXCEPT", "… MINUS SELECT|(", rewrites::minus),
     rewritten("an approximate count is exact", "Redshift: COUNT function", "… APPROXIMATE COUNT (", rewrites::approximate),
     rewritten("VARCHAR(MAX), BINARY VARYING", "Redshift: Character types; VARBYTE type", "… VARCHAR|VARYING|NVARCHAR|VARBINARY", ddl::type_names),
+    rewritten("the catalog has Redshift's columns", "Redshift: System catalog tables; PG_TABLE_DEF", "… PG_CATALOG|INFORMATION_SCHEMA|FROM|JOIN|PG_GET_EXPR|PG_GET_CONSTRAINTDEF|PG_GET_INDEXDEF", catalog::views),
     rewritten("functions", "Redshift: SQL functions reference; Unsupported PostgreSQL functions", "…", calls::rewritten),
     rewritten("names fold even when quoted", "Redshift: Names and identifiers", "…", rewrites::folded_names),
 ];

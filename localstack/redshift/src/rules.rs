@@ -392,7 +392,7 @@ mod tests {
             (
                 "create table t (a serial)",
                 "0A000",
-                "Column \"t.a\" has unsupported type \"serial\"",
+                "Column \"t.a\" has unsupported type \"serial\".",
             ),
         ] {
             assert_eq!(refused(source), (code, message.to_owned()), "{source}");
@@ -510,7 +510,7 @@ mod tests {
         let source = "ALTER TABLE t ALTER COLUMN c TYPE varchar(300)";
         assert_eq!(
             verdict(source, When::Always),
-            Verdict::Run(source.to_owned())
+            Verdict::Run(format!("{source} /*local_redshift {{\"widened\":\"c\"}}*/"))
         );
         let Verdict::Refused(refusal) = verdict(source, When::InBlock) else {
             panic!("widened in a block");

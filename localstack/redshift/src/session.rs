@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::accounts::Accounts;
 use crate::armed::Armed;
 use crate::backend::Backend;
 use crate::behind::Behind;
@@ -43,6 +44,8 @@ pub struct Judge {
     pub armed: Arc<Armed>,
     /// Which Redshift this is.
     pub cluster: Cluster,
+    /// The users' passwords, as far as they are known.
+    pub accounts: Accounts,
     /// Where it is told what no rule knows.
     pub unjudged: unjudged::Log,
 }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 
 use crate::SQL;
+use crate::accounts::Accounts;
 use crate::armed::Armed;
 use crate::behind::Behind;
 use crate::certificate::{self, CertificateError};
@@ -308,6 +309,7 @@ pub fn start(options: &Options) -> Result<Stack, StackError> {
             copy_log: Some(PathBuf::from(&addresses.copy_log)),
             armed: Arc::clone(&armed),
             cluster: options.cluster,
+            accounts: Accounts::of(USER, &addresses.password),
             unjudged: unjudged::Log::new(Some(
                 PathBuf::from(&addresses.directory).join("unjudged.log"),
             )),

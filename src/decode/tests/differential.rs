@@ -43,7 +43,7 @@ fn held(raw: &RawValue) -> Option<bool> {
             let mut names = HashSet::new();
             let mut all = true;
             for (name, value) in &members {
-                all &= !name.contains('\0') && names.insert(name) & held(value)?;
+                all &= is_sound(name) && names.insert(name) & held(value)?;
             }
             Some(all)
         }
@@ -55,14 +55,22 @@ fn held(raw: &RawValue) -> Option<bool> {
             }
             Some(all)
         }
-        b'"' => Some(!serde_json::from_str::<String>(text).ok()?.contains('\0')),
+        b'"' => Some(is_sound(&serde_json::from_str::<String>(text).ok()?)),
         b'-' | b'0'..=b'9' => Some(number_is_held(text)),
         _ => Some(true),
     }
 }
 
+/// Without U+0000 and the 66 noncharacters.
+fn is_sound(text: &str) -> bool {
+    text.chars().all(|character| {
+        !matches!(u32::from(character), 0 | 0xfdd0..=0xfdef)
+            && !matches!(u32::from(character) & 0xffff, 0xfffe | 0xffff)
+    })
+}
+
 /// Digits and power of ten of the last one, without zeros at either end.
-fn digits(number: &str) -> (String, i64) {
+pub(super) fn digits(number: &str) -> (String, i64) {
     let number = number.trim_start_matches('-').to_ascii_lowercase();
     let (mantissa, exponent) = number.split_once('e').unwrap_or((&number, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -106,7 +114,7 @@ fn expected(bytes: &[u8]) -> Option<Vec<Option<String>>> {
         all &= seen.insert(name.to_ascii_lowercase());
         let Some(column) = column else {
             // only a null may stand where no column is
-            all &= raw.get() == "null" && name.len() <= 127 && !name.contains('\0');
+            all &= raw.get() == "null" && name.len() <= 127 && is_sound(name);
             continue;
         };
         row[column] = match raw.get() {
@@ -175,7 +183,7 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-fn record() -> impl Strategy<Value = String> {
+pub(super) fn record() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         12 => prop::sample::select(&NAMES[..]).prop_map(|name| format!("\"{name}\"")),
         1 => Just("\"\\u0061\"".to_owned()),
@@ -188,14 +196,14 @@ fn record() -> impl Strategy<Value = String> {
 }
 
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(super) enum Mutation {
     Delete(Index, usize),
     Insert(Index, &'static [u8]),
     Replace(Index, u8),
     Repeat(Index, Index),
 }
 
-fn mutation() -> impl Strategy<Value = Mutation> {
+pub(super) fn mutation() -> impl Strategy<Value = Mutation> {
     const PIECES: &[&[u8]] = &[
         b"{",
         b"}",
@@ -228,6 +236,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
         b"\xc0\xaf",
         b"\xed\xa0\x80",
         b"\xef\xbb\xbf",
+        b"\xef\xbf\xbe",
+        b"\\ufdd0",
         b"null",
         b"tru",
         b"\"a\":1,",
@@ -243,7 +253,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
+pub(super) fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     match mutation {
         Mutation::Delete(at, count) => {
             let start = at.index(bytes.len() + 1);
@@ -302,6 +312,55 @@ fn compare(bytes: &[u8]) -> Result<(), TestCaseError> {
         prop_assert_eq!(values, row, "{}", shown);
     }
     Ok(())
+}
+
+/// Documents made to be slow, large or misread.
+#[test]
+fn adversarial_documents_are_read_as_the_other_parser_reads_them() {
+    let nest = |open: &str, levels: usize, inside: &str, close: &str| {
+        [&open.repeat(levels), inside, &close.repeat(levels)].concat()
+    };
+    // alike at both ends and as long, so that only the middle tells them apart
+    let keys = |count: usize| -> Vec<String> {
+        let key = |n| format!("\"aaaaaaaa{n:06}bbbbbbbb\":{n}");
+        (0..count).map(key).collect()
+    };
+    let object = |members: &[String]| format!("{{{}}}", members.join(","));
+    let twice = [keys(2_000), keys(1)].concat();
+    for value in [
+        nest("[", 100, "", "]"),
+        nest("{\"a\":", 60, "[]", "}"),
+        nest("[{\"a\":", 40, "1e5", "}]"),
+        nest("[", 50, "1", "}"),
+        object(&keys(2_000)),
+        object(&twice),
+        object(&[keys(1), keys(2_000)].concat()),
+        format!("[{}]", vec!["1"; 30_000].join(",")),
+        format!("[{}]", vec!["{\"a\":[]}"; 5_000].join(" , ")),
+        format!("{}1{}", " \t\r\n".repeat(20_000), " ".repeat(20_000)),
+        "9".repeat(50_000),
+        format!("0.{}1", "0".repeat(50_000)),
+        format!("1{}.0", "0".repeat(50_000)),
+        format!("1e{}", "9".repeat(50_000)),
+        format!("1e-{}1", "0".repeat(50_000)),
+        format!("0e{}", "9".repeat(50_000)),
+        format!("[0.1e+{}2,1E00]", "0".repeat(100)),
+        format!("\"{}\"", "\\u00e9".repeat(10_000)),
+        format!("\"{}\"", "\\\\\\\"".repeat(10_000)),
+        format!("\"{}\\\"", "\\\\".repeat(10_000)),
+        format!("\"{}\"", "\\ud83d\\ude00".repeat(5_000)),
+        format!("\"{}\\ud83d\"", "\\ud83d\\ude00".repeat(5_000)),
+        format!("\"{}\"", "\u{10fffd}".repeat(10_000)),
+        format!("\"{}\u{fdd0}\"", "é".repeat(10_000)),
+    ] {
+        for name in ["n", "a", "other"] {
+            let record = format!("{{\"b\":\"before\",\"{name}\":{value},\"é\":true}}");
+            let shown = &value[..value.floor_char_boundary(40)];
+            compare(record.as_bytes())
+                .map_err(|error| format!("{shown} {error}"))
+                .expect("agreement");
+        }
+    }
 }
 
 proptest! {

@@ -81,6 +81,55 @@ fn hostile_keys_do_not_fill_the_memory() {
     assert_eq!(rejected.facts, Facts::default());
 }
 
+/// A value that is left out, or whose key is too long for a column, goes nowhere, but its record is kept if it is
+/// sound.
+#[test]
+fn values_that_go_nowhere_are_judged() {
+    let nest = |levels: usize| ["[".repeat(levels), "]".repeat(levels)].concat();
+    for (value, reason) in [
+        (nest(64), ""),
+        (
+            format!("[{}]", "{\"a\":".repeat(63) + "1" + &"}".repeat(63)),
+            "",
+        ),
+        (format!("[\"{}\",1e400]", "x".repeat(70_000)), ""),
+        (nest(65), "more than 64 levels of objects and arrays"),
+        (nest(200_000), "more than 64 levels of objects and arrays"),
+        (
+            "[{\"a\":1,\"\\u0061\":2}]".to_owned(),
+            "key \"a\" twice in one object",
+        ),
+        ("\"\\u0000\"".to_owned(), "contains the character U+0000"),
+        (
+            "[\"\\ud800\"]".to_owned(),
+            "contains half of a surrogate pair",
+        ),
+        ("{\"\\uffff\":1}".to_owned(), "contains a noncharacter"),
+    ] {
+        let columns = schema(&[("b", ColumnType::BigInt)]);
+        let long = "k".repeat(128);
+        for (key, unknown) in [
+            (long.as_str(), UnknownKeys::Collect),
+            (&long, UnknownKeys::Ignore),
+            ("k", UnknownKeys::Ignore),
+        ] {
+            let text = format!("{{\"{key}\":{value},\"b\":1}}\n{{\"b\":2}}\n");
+            let decoded = decode(&chunk(Framing::Lines, text), &columns, unknown);
+            let decoded = decoded.expect("whole lines");
+            check(&decoded, &columns);
+            let reasons = reasons(&decoded);
+            let shown = reasons.first().map(String::as_str).unwrap_or_default();
+            let is_same = shown.contains(reason) && shown.is_empty() == reason.is_empty();
+            assert!(is_same, "{shown}");
+            assert_eq!(decoded.rows, 2 - reasons.len() as u64);
+            let counted = unknown == UnknownKeys::Ignore && reasons.is_empty();
+            assert_eq!(decoded.ignored.values().sum::<u64>(), u64::from(counted));
+        }
+    }
+    let bytes = [b"{\"".as_slice(), &[b'k'; 128], b"\":\"\xff\"}\n"].concat();
+    assert!(reasons(&infer(bytes))[0].ends_with("is not UTF-8"));
+}
+
 /// Values of every kind, the odd ones more often than in life.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -135,7 +184,90 @@ fn sorted(mut facts: Facts) -> Facts {
     facts
 }
 
+/// The schema all these parts give, columns and notes by name, or why there is none.
+fn chosen(parts: &[Vec<&str>]) -> Result<(Vec<Column>, Vec<String>), String> {
+    let mut facts = Facts::default();
+    for part in parts {
+        facts.merge(infer(part.concat()).facts);
+    }
+    let chosen = choose(&facts).map_err(|error| error.to_string())?;
+    let mut columns = chosen.schema.columns;
+    columns.sort_by(|left, right| left.name.cmp(&right.name));
+    let mut notes: Vec<_> = chosen.notes.iter().map(ToString::to_string).collect();
+    notes.sort();
+    Ok((columns, notes))
+}
+
+/// Cuts at these places, which need not be in order.
+fn cut<'t>(records: &[&'t str], places: &[Index]) -> Vec<Vec<&'t str>> {
+    let mut places: Vec<_> = places
+        .iter()
+        .map(|place| place.index(records.len() + 1))
+        .collect();
+    places.extend([0, records.len()]);
+    places.sort_unstable();
+    let parts = places.windows(2);
+    parts
+        .map(|part| records[part[0]..part[1]].to_vec())
+        .collect()
+}
+
+/// Real records: those of the examples, or of every `*.jsonl` in the folder that RECORDS names.
+fn real_records() -> Vec<(String, String)> {
+    let folder = std::env::var_os("RECORDS").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"),
+        Into::into,
+    );
+    let files = std::fs::read_dir(folder).expect("the folder").flatten();
+    let named = files.map(|file| (file.path(), file.file_name().to_string_lossy().into_owned()));
+    let records = named.filter(|(_, name)| name == "orders.json" || name.ends_with(".jsonl"));
+    records
+        .map(|(path, name)| (name, std::fs::read_to_string(path).expect("UTF-8")))
+        .collect()
+}
+
+/// A number that looks random, the same every time.
+fn scatter(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+#[test]
+fn schemas_of_real_records_do_not_depend_on_their_order() {
+    let tables = real_records();
+    assert!(!tables.is_empty());
+    for (name, text) in tables {
+        let mut records: Vec<_> = text.split_inclusive('\n').collect();
+        let expected = chosen(&[records.clone()]);
+        let (columns, _) = expected.as_ref().expect(&name);
+        assert!(!columns.is_empty(), "{name}");
+        let mut state = 1;
+        for permutation in 0..5_u32 {
+            for last in (1..records.len()).rev() {
+                let other = scatter(&mut state) % (last as u64 + 1);
+                records.swap(last, usize::try_from(other).expect("small"));
+            }
+            let size = records.len().div_ceil(permutation as usize + 1).max(1);
+            let parts: Vec<_> = records.chunks(size).map(<[_]>::to_vec).collect();
+            assert_eq!(chosen(&parts), expected, "{name} {permutation}");
+        }
+    }
+}
+
 proptest! {
+    /// Equal schemas, order aside, from any permutation of the records in any parts.
+    #[test]
+    fn the_schema_does_not_depend_on_order_or_parts(
+        (records, shuffled) in records().prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle())),
+        places in prop::collection::vec(any::<Index>(), 0..5),
+    ) {
+        let all: Vec<_> = records.iter().map(String::as_str).collect();
+        let shuffled: Vec<_> = shuffled.iter().map(String::as_str).collect();
+        prop_assert_eq!(chosen(&cut(&shuffled, &places)), chosen(&[all]));
+    }
+
     #[test]
     fn facts_of_parts_are_the_facts_of_all(
         records in records(),

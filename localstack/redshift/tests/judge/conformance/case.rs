@@ -113,12 +113,48 @@ pub(crate) struct File {
     /// Its rows, a value a column: numbers, texts, booleans, `{ null = true }`, `{ hex = "e4b8" }`.
     #[serde(default)]
     pub(crate) rows: Vec<Vec<toml::Value>>,
-    /// `uncompressed` (default), `snappy`, `zstd`, `gzip`, `lz4_raw`, …
+    /// The leaves of nested columns instead of rows, with their levels.
+    #[serde(default)]
+    pub(crate) leaves: Vec<Leaf>,
+    /// `uncompressed` (default), `snappy`, `zstd`, `gzip`; of `lz4`, `lz4_raw`, `brotli`, `lzo` the file has the name
+    /// alone.
     pub(crate) codec: Option<String>,
+    /// `plain` or another encoding than the dictionary's.
+    pub(crate) encoding: Option<String>,
+    /// Data pages of this version instead of the first.
+    pub(crate) pages: Option<u8>,
+    /// Rows a row group; all in one by default.
+    pub(crate) group: Option<usize>,
+    /// Whether there is no row group at all.
+    #[serde(default)]
+    pub(crate) empty: bool,
+    /// Whether the ConvertedType of instants is taken out, so that the logical type stands alone.
+    #[serde(default)]
+    pub(crate) logical_alone: bool,
+    /// Bytes of it that are others: places and values.
+    #[serde(default)]
+    pub(crate) set: Vec<(usize, u8)>,
+    /// So many bytes are missing at its end.
+    #[serde(default)]
+    pub(crate) cut: usize,
     /// A text, in which placeholders are filled.
     pub(crate) text: Option<String>,
     /// Bytes.
     pub(crate) hex: Option<String>,
+}
+
+/// A leaf of a nested column.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Leaf {
+    /// Definition levels.
+    pub(crate) definition: Vec<i16>,
+    /// Repetition levels; all 0 if there are none.
+    #[serde(default)]
+    pub(crate) repetition: Vec<i16>,
+    /// What is there.
+    #[serde(default)]
+    pub(crate) values: Vec<toml::Value>,
 }
 
 impl Case {
