@@ -113,7 +113,7 @@ pub enum PasswordOrigin {
 }
 
 impl PasswordOrigin {
-    /// What to tell a user whom the server did not let in (SQLSTATE 28P01, or no password at all).
+    /// What to tell a user whom the server did not let in (a wrong password, or none at all).
     pub fn hint(&self) -> String {
         match self {
             Self::Variable(name) => format!("the password came from {name}"),

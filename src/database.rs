@@ -249,7 +249,14 @@ impl DatabaseError {
                 password_advice,
                 ..
             } => Some(match source {
-                ConnectError::Server(error) if error.code == "28P01" => password_advice.clone(),
+                // Redshift has one SQLSTATE for all that is wrong with who comes in.
+                ConnectError::Server(error)
+                    if error.code == "28P01"
+                        || error.code == "28000"
+                            && error.message.starts_with("password authentication failed") =>
+                {
+                    password_advice.clone()
+                }
                 ConnectError::Network(reason) if reason.contains("password") => {
                     password_advice.clone()
                 }

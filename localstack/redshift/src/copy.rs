@@ -209,6 +209,12 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Whether the word at hand is followed by `[AS] 0`.
+    fn says_none(&self) -> bool {
+        let after = self.at + 1 + usize::from(self.statement.is_word(self.at + 1, "AS"));
+        self.statement.kind(after) == Some(Kind::Number) && self.statement.token(after) == "0"
+    }
+
     fn clause(&mut self) -> Result<(), Refusal> {
         if self.statement.kind(self.at) != Some(Kind::Word) {
             return self.near();
@@ -247,6 +253,12 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                 }
                 self.copy.update_statistics = !off;
+                Ok(())
+            }
+            // None is the default; loaders in production say so with Parquet too.
+            "MAXERROR" if self.says_none() => {
+                self.once("MAXERROR")?;
+                self.at += 1 + usize::from(self.statement.is_word(self.at, "AS"));
                 Ok(())
             }
             "FORMAT" | "AS" => self.format(),
@@ -504,6 +516,7 @@ mod tests {
             "copy \"S\".\"T\" from 's3://b/m' manifest parquet iam_role 'arn:aws:iam::123456789012:role/copy'",
             "COPY s.t FROM 's3://b/m' AS PARQUET WITH CREDENTIALS AS 'aws_iam_role=arn:aws:iam::123456789012:role/copy' MANIFEST",
             "COPY s.t FROM 's3://b/m' /* c */ FORMAT PARQUET -- c\n MANIFEST IAM_ROLE 'arn:aws:iam::123456789012:role/copy' STATUPDATE OFF",
+            "COPY s.t FROM 's3://b/m' PARQUET MAXERROR AS 0 MANIFEST IAM_ROLE 'arn:aws:iam::123456789012:role/copy' STATUPDATE OFF",
         ] {
             let copy = read(source).unwrap();
             assert_eq!(copy.table, ["s", "t"], "{source}");
@@ -589,6 +602,7 @@ mod tests {
             (format!("{role} REGION AS 'us-east-1' PARQUET"), "0A000", "REGION argument is not supported"),
             (format!("{role} PARQUET TRUNCATECOLUMNS"), "0A000", "TRUNCATECOLUMNS argument is not supported"),
             (format!("{role} PARQUET MAXERROR 10"), "0A000", "MAXERROR argument"),
+            (format!("{role} PARQUET MAXERROR 0 MAXERROR 0"), "42601", "conflicting or redundant options"),
             (format!("{role} PARQUET COMPUPDATE OFF"), "0A000", "COMPUPDATE argument"),
             (format!("{role} PARQUET NOLOAD"), "0A000", "NOLOAD argument"),
             (format!("{role} PARQUET NULL AS 'x'"), "0A000", "NULL argument"),

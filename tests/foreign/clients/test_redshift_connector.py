@@ -110,17 +110,31 @@ def test_transactions(connection):
 
 
 def test_metadata(connection, schema):
-    """get_schemas, get_tables, get_columns, get_primary_keys"""
+    """get_schemas, get_tables"""
     cursor = connection.cursor()
     cursor.execute(f"CREATE TABLE {schema}.described (id BIGINT NOT NULL, t VARCHAR(10), PRIMARY KEY (id))")
     connection.commit()
     assert any(schema in row for row in cursor.get_schemas())
-    tables = cursor.get_tables(schema_pattern=schema)
+    tables = cursor.get_tables(schema_pattern=schema, types=["TABLE"])
     assert [row[2] for row in tables] == ["described"]
-    columns = cursor.get_columns(schema_pattern=schema, tablename_pattern="described")
-    assert [row[3] for row in columns] == ["id", "t"]
+
+
+def test_primary_keys(connection, schema):
+    """get_primary_keys"""
+    cursor = connection.cursor()
+    cursor.execute(f"CREATE TABLE {schema}.described (id BIGINT NOT NULL, t VARCHAR(10), PRIMARY KEY (id))")
+    connection.commit()
     keys = cursor.get_primary_keys(schema=schema, table="described")
     assert [row[3] for row in keys] == ["id"]
+
+
+def test_columns(connection, schema):
+    """get_columns"""
+    cursor = connection.cursor()
+    cursor.execute(f"CREATE TABLE {schema}.described (id BIGINT NOT NULL, t VARCHAR(10))")
+    connection.commit()
+    columns = cursor.get_columns(schema_pattern=schema, tablename_pattern="described")
+    assert [row[3] for row in columns] == ["id", "t"]
 
 
 def test_wrong_password(server):

@@ -6,6 +6,7 @@ mod catalog;
 mod conformance;
 mod faults;
 mod support;
+mod wire;
 
 use std::sync::Arc;
 
@@ -984,7 +985,7 @@ async fn who_may_come_in() {
     let text = told(&STACK.connect_as("stagecopy", "wrong").await.err().unwrap());
     assert_eq!(
         text,
-        "28P01 password authentication failed for user \"stagecopy\" []"
+        "28000 password authentication failed for user \"stagecopy\" []"
     );
     let text = told(&STACK.connect_plainly().await.err().unwrap());
     assert_eq!(
