@@ -166,7 +166,9 @@ fn words_of_call(statement: &Statement<'_>, at: usize) -> Option<Range<usize>> {
         }
         start = at - 2;
     }
-    let is_no_call = start > 0 && statement.is_one_of(start - 1, NO_CALL_AFTER);
+    // `f() x (a, b)`: a name after a parenthesis is an alias.
+    let is_no_call = start > 0
+        && (statement.is_symbol(start - 1, ")") || statement.is_one_of(start - 1, NO_CALL_AFTER));
     // `name (a, b) AS (…)` in WITH.
     let is_list = statement
         .after_group(at + 1)
@@ -550,7 +552,7 @@ mod tests {
 
     #[test]
     fn calls_are_found() {
-        let source = "select count(*), a.b(1), pg_catalog.c(2) from d(3) where e in (4) and cast(f as varchar(3)) = ''";
+        let source = "select count(*), a.b(1), pg_catalog.c(2) from d(3) x(a, b) where e in (4) and cast(f as varchar(3)) = '' or e operator(pg_catalog.~) f";
         let tokens = token::tokens(source).unwrap();
         assert_eq!(
             called(&token::statements(source, &tokens)[0]),

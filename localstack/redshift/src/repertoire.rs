@@ -102,7 +102,7 @@ const SAME: &[&str] = &[
     "pg_table_is_visible", "pg_type_is_visible", "string_to_array", "nextval", "currval", "setval", "grouping",
     "grouping_id", "pg_stat_get_numscans", "width_of_type", "oidvectortypes", "pg_get_function_arguments",
     // Redshift's own, which read the catalog (they exist where sql/ has them)
-    "current_user_id", "pg_get_cols", "pg_get_grantee_by_iam_role", "pg_get_iam_role_by_user",
+    "current_user_id", "format_encoding", "pg_get_cols", "pg_get_grantee_by_iam_role", "pg_get_iam_role_by_user",
     "pg_get_late_binding_view_cols", "pg_last_query_id", "pg_last_unload_count",
     "shobj_description",
 ];

@@ -48,7 +48,8 @@ pub fn setting(statement: &Statement<'_>) -> Edits {
         return Ok(Vec::new());
     };
     let name = statement.name(at);
-    if repertoire::SETTINGS_ABSENT.contains(&name.as_str()) {
+    let is_shown = statement.is_word(0, "SHOW");
+    if !is_shown && repertoire::SETTINGS_ABSENT.contains(&name.as_str()) {
         return Err(Refusal {
             code: "42704",
             message: format!("unrecognized configuration parameter \"{name}\""),
@@ -65,7 +66,7 @@ pub fn setting(statement: &Statement<'_>) -> Edits {
         return Err(missing(&name));
     }
     // Drivers ask for the level of isolation; it is PostgreSQL's own answer.
-    let asks_for_level = statement.is_word(0, "SHOW") && name.ends_with("transaction_isolation");
+    let asks_for_level = is_shown && name.ends_with("transaction_isolation");
     if asks_for_level || !repertoire::SETTINGS_OF_OURS.contains(&name.as_str()) {
         return Ok(Vec::new());
     }

@@ -162,7 +162,7 @@ pub const RULES: &[Rule] = &[
     rewritten("ANALYZE in PostgreSQL's words", "Redshift: ANALYZE", "ANALYZE", rewrites::analyze),
 
     // ---- Settings
-    rule("backslashes always escape", "Redshift: string literals (as PostgreSQL 8.0)", "SET|SHOW|RESET [SESSION|LOCAL] STANDARD_CONFORMING_STRINGS|BACKSLASH_QUOTE", Action::Refuse(Words::Exactly("42704", "unrecognized configuration parameter \"standard_conforming_strings\""))),
+    rule("backslashes always escape", "Redshift: string literals (as PostgreSQL 8.0)", "SET|RESET [SESSION|LOCAL] STANDARD_CONFORMING_STRINGS|BACKSLASH_QUOTE", Action::Refuse(Words::Exactly("42704", "unrecognized configuration parameter \"standard_conforming_strings\""))),
     rewritten("settings", "Redshift: Configuration reference", "SET|SHOW|RESET", rewrites::setting),
     rewritten("no more than 2 extra digits", "Redshift: extra_float_digits", "SET [SESSION|LOCAL] EXTRA_FLOAT_DIGITS", rewrites::few_digits),
 
