@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
 use crate::behind::Behind;
 use crate::errors::{FaultyLine, LoadFault, cut};
@@ -170,13 +170,24 @@ async fn write_rows(
             ],
         )
         .await?;
-    let urls: Vec<&str> = ended.files.iter().map(|file| cut(&file.url, 256)).collect();
-    let sizes: Vec<i64> = ended
-        .files
+    write_files(&client, ended).await?;
+    if let Some(fault) = fault {
+        write_fault(&client, ended, fault).await?;
+    }
+    drop(client);
+    // The rows are there once the statements have returned; how the connection ends is no matter.
+    let _ = driver.await;
+    Ok(())
+}
+
+async fn write_files(client: &Client, ended: &Ended) -> Result<(), tokio_postgres::Error> {
+    let files = &ended.files;
+    let urls: Vec<&str> = files.iter().map(|file| cut(&file.url, 256)).collect();
+    let bytes: Vec<i64> = files
         .iter()
         .map(|file| counted(file.content_length))
         .collect();
-    let rows: Vec<i64> = ended.files.iter().map(|file| counted(file.rows)).collect();
+    let rows: Vec<i64> = files.iter().map(|file| counted(file.rows)).collect();
     client
         .execute(
             FILES,
@@ -185,42 +196,45 @@ async fn write_rows(
                 &ended.query,
                 &ended.started,
                 &urls,
-                &sizes,
+                &bytes,
                 &rows,
                 &ended.format,
             ],
         )
-        .await?;
-    if let Some(fault) = fault {
-        let whole_file = FaultyLine::default();
-        let line = fault.line.as_deref().unwrap_or(&whole_file);
-        client
-            .execute(
-                FAULT,
-                &[
-                    &ended.user,
-                    &ended.query,
-                    &ended.transaction,
-                    &ended.process,
-                    &cut(&ended.database, 64),
-                    &ended.table_oid,
-                    &ended.started,
-                    &cut(&fault.file, 256),
-                    &cut(&fault.column, 127),
-                    &fault.code.unwrap_or(0),
-                    &cut(fault.told(), 512),
-                    &counted(line.number),
-                    &i32::try_from(line.position).unwrap_or(i32::MAX),
-                    &without_nul(cut(&line.text, 1024)),
-                    &without_nul(cut(&line.field, 1024)),
-                ],
-            )
-            .await?;
-    }
-    drop(client);
-    // The rows are there once the statements have returned; how the connection ends is no matter.
-    let _ = driver.await;
-    Ok(())
+        .await
+        .map(|_| ())
+}
+
+async fn write_fault(
+    client: &Client,
+    ended: &Ended,
+    fault: &LoadFault,
+) -> Result<(), tokio_postgres::Error> {
+    let whole_file = FaultyLine::default();
+    let line = fault.line.as_deref().unwrap_or(&whole_file);
+    client
+        .execute(
+            FAULT,
+            &[
+                &ended.user,
+                &ended.query,
+                &ended.transaction,
+                &ended.process,
+                &cut(&ended.database, 64),
+                &ended.table_oid,
+                &ended.started,
+                &cut(&fault.file, 256),
+                &cut(&fault.column, 127),
+                &fault.code.unwrap_or(0),
+                &cut(fault.told(), 512),
+                &counted(line.number),
+                &i32::try_from(line.position).unwrap_or(i32::MAX),
+                &without_nul(cut(&line.text, 1024)),
+                &without_nul(cut(&line.field, 1024)),
+            ],
+        )
+        .await
+        .map(|_| ())
 }
 
 /// PostgreSQL holds no NUL in a text.
