@@ -227,9 +227,7 @@ async fn feed(
     if let Err(fields) = backend.ask(&copy_text(load.copy, Some(&names))).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
-    let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
-    head.put_bytes(0, 8);
-    if let Some(fields) = backend.copy_data(&head.freeze()).await? {
+    if let Some(fields) = backend.copy_data(&binary_head()).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
     match feed_groups(backend, load, &files, ended).await? {
@@ -240,15 +238,25 @@ async fn feed(
         }
         Err(behind) => return Ok(Err(behind)),
     }
-    let mut trailer = BytesMut::new();
-    trailer.put_i16(-1);
-    if let Some(fields) = backend.copy_data(&trailer.freeze()).await? {
+    if let Some(fields) = backend.copy_data(&binary_end()).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
     Ok(match backend.copy_ends(None).await? {
         None => Ok(()),
         Some(fields) => Err(Failure::Behind(reworded(fields))),
     })
+}
+
+/// What PostgreSQL's binary COPY begins with.
+pub(crate) fn binary_head() -> Bytes {
+    let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
+    head.put_bytes(0, 8);
+    head.freeze()
+}
+
+/// And what it ends with.
+pub(crate) fn binary_end() -> Bytes {
+    Bytes::from_static(&[0xff, 0xff])
 }
 
 async fn open_all(

@@ -168,12 +168,8 @@ pub(crate) fn copy_text(copy: &Copy, columns: Option<&[String]>) -> String {
         let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
         format!(" ({})", columns.join(", "))
     });
-    let format = match copy.format {
-        Format::Parquet => "binary",
-        Format::Json(_) => "text",
-    };
     format!(
-        "COPY {}{columns} FROM STDIN (FORMAT {format}, ENCODING 'UTF8')",
+        "COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')",
         qualified(copy)
     )
 }

@@ -1,6 +1,6 @@
 //! The files of a COPY with JSON, fed to PostgreSQL as they arrive.
 //!
-//! Objects come from S3 in pieces, are unzipped and read on a thread of their own, and go on as text COPY; of none of
+//! Objects come from S3 in pieces, are unzipped and read on a thread of their own, and go on as binary COPY; of none of
 //! it more than a few pieces are in memory. Knows nothing of types and values.
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,11 +16,12 @@ use crate::column_types::Target;
 use crate::copy::{Compression, Copy, Json};
 use crate::errors::{FaultyLine, LoadFault, reworded};
 use crate::history::{Ended, LoadedFile};
-use crate::load::Failure;
+use crate::load::{Failure, binary_end, binary_head};
 use crate::objects::{Objects, Source};
 use crate::target_table::copy_text;
 use crate::text_rows::{self, Fault, LineFault, TextRows};
 use crate::text_values::Written;
+use crate::tuple::Limits;
 
 /// Bytes that are asked of S3 at once.
 const PIECE: u64 = 4 << 20;
@@ -64,6 +65,9 @@ pub(crate) async fn feed(
     if let Err(fields) = backend.ask(&copy_text(load.copy, Some(&names))).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
+    if let Some(fields) = backend.copy_data(&binary_head()).await? {
+        return Ok(Err(Failure::Behind(reworded(fields))));
+    }
     for (at, source) in sources.iter().enumerate() {
         match feed_file(backend, load, source).await? {
             Ok(rows) => {
@@ -76,6 +80,9 @@ pub(crate) async fn feed(
             }
             Err(behind) => return Ok(Err(behind)),
         }
+    }
+    if let Some(fields) = backend.copy_data(&binary_end()).await? {
+        return Ok(Err(Failure::Behind(reworded(fields))));
     }
     Ok(match backend.copy_ends(None).await? {
         None => Ok(()),
@@ -100,7 +107,10 @@ async fn feed_file(
                 dates: json.dates,
                 times: json.times,
             },
-            super_bytes,
+            limits: Limits {
+                accept_invalid: None,
+                super_bytes,
+            },
         };
         let pieces = Pieces {
             pieces,

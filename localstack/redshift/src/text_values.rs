@@ -1,4 +1,4 @@
-//! A text of a file into a field of PostgreSQL's text COPY, by the type of its column.
+//! A text of a file into a field of PostgreSQL's binary COPY, by the type of its column.
 //!
 //! Pure. Knows neither lines nor files; what a text cannot become is said in the codes and, where they are known, the
 //! words of Redshift's load errors. Of the many ways to write a date or an instant those of ISO 8601 alone are taken:
@@ -7,8 +7,11 @@
 
 use std::fmt::Write as _;
 
-use crate::column_types::TargetType;
+use bytes::{BufMut, BytesMut};
+
+use crate::column_types::{Reading, TargetType};
 use crate::copy::Recognized;
+use crate::tuple::{self, Limits, Value};
 use crate::utf8;
 
 /// How dates and instants are written.
@@ -46,8 +49,80 @@ impl Misfit {
 pub enum Field {
     /// NULL.
     Null,
-    /// A text that PostgreSQL reads as the column's type.
+    /// The value in the one way that is written here.
     Text(String),
+}
+
+/// Appends a field: its length and its bytes.
+///
+/// # Errors
+/// A value that PostgreSQL's type does not have, which [`field`] takes care of but for the years it cannot hold.
+pub fn put(out: &mut BytesMut, kind: TargetType, text: &str, limits: Limits) -> Result<(), Misfit> {
+    let decimal;
+    let (reading, value) = match kind {
+        TargetType::Boolean => (Reading::Boolean, Value::Boolean(text == "t")),
+        TargetType::SmallInt => (Reading::Int16, Value::Int32(parsed(text)?)),
+        TargetType::Integer => (Reading::Int32, Value::Int32(parsed(text)?)),
+        TargetType::BigInt => (Reading::Int64, Value::Int64(parsed(text)?)),
+        TargetType::Real => (Reading::Float, Value::Float(parsed(text)?)),
+        TargetType::Double => (Reading::Double, Value::Double(parsed(text)?)),
+        TargetType::Decimal(precision, scale) => {
+            decimal = parsed::<i128>(&text.replace('.', ""))?.to_be_bytes();
+            (Reading::Decimal(precision, scale), Value::Bytes(&decimal))
+        }
+        TargetType::Date => {
+            let days = i32::try_from(days(text)?).map_err(|_| out_of_range())?;
+            (Reading::Date, Value::Int32(days))
+        }
+        TargetType::Timestamp | TargetType::TimestampTz => {
+            (Reading::Micros, Value::Int64(micros(text)?))
+        }
+        TargetType::Super => {
+            let json = tuple::json(out, limits, |out| {
+                out.put_slice(text.as_bytes());
+                Ok(true)
+            });
+            return json.map(|_| ()).map_err(|_| out_of_range());
+        }
+        _ => (Reading::Text(usize::MAX), Value::Bytes(text.as_bytes())),
+    };
+    tuple::put(out, &reading, value, limits).map_err(|_| out_of_range())
+}
+
+fn out_of_range() -> Misfit {
+    Misfit::new(1204, "value out of range")
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Misfit> {
+    text.parse().map_err(|_| out_of_range())
+}
+
+/// Days from 1970-01-01 to the day at the start. Years begin in March, in eras of 400 of them: leap days stand last.
+fn days(text: &str) -> Result<i64, Misfit> {
+    let part = |range: std::ops::Range<usize>| parsed::<i64>(&text[range]);
+    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Ok(era * 146_097 + day_of_era - 719_468)
+}
+
+/// Microseconds from 1970 to an instant; without an offset it is UTC's.
+fn micros(text: &str) -> Result<i64, Misfit> {
+    let part = |range: std::ops::Range<usize>| parsed::<i64>(&text[range]);
+    let rest = &text[19..];
+    let digits = rest
+        .strip_prefix('.')
+        .map_or("", |fraction| &fraction[..after_digits(fraction, 0)]);
+    let fraction = parsed::<i64>(&format!("{digits:0<6}"))?;
+    let zone = &rest[rest.len() - if rest.contains(['+', '-']) { 6 } else { 0 }..];
+    let mut seconds =
+        days(text)? * 86_400 + part(11..13)? * 3600 + part(14..16)? * 60 + part(17..19)?;
+    if let Some((hours, minutes)) = offset(zone) {
+        seconds -= i64::from(hours) * 3600 + i64::from(minutes) * 60;
+    }
+    Ok(seconds * 1_000_000 + fraction)
 }
 
 /// The field of a text. Blank texts are NULL but for CHAR and VARCHAR. Redshift: EMPTYASNULL; BLANKSASNULL. SUPER is
@@ -388,6 +463,22 @@ mod tests {
         }
         for kind in [T::Integer, T::Boolean, T::Date, T::Decimal(3, 0)] {
             assert_eq!(field(kind, " ", AUTO), Ok(Field::Null), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn instants_are_counted() {
+        for (text, counted) in [
+            ("1970-01-01 00:00:00", 0),
+            ("1970-01-01 00:00:00.5", 500_000),
+            ("1969-12-31 23:59:59", -1_000_000),
+            ("2000-03-01 00:00:00", 951_868_800_000_000),
+            ("2024-02-29 01:02:03.000456+01:30", 1_709_163_123_000_456),
+            ("2024-02-29 01:02:03-08:00", 1_709_197_323_000_000),
+            ("0001-01-01 00:00:00", -62_135_596_800_000_000),
+            ("9999-12-31 23:59:59.999999", 253_402_300_799_999_999),
+        ] {
+            assert_eq!(micros(text), Ok(counted), "{text}");
         }
     }
 
