@@ -45,13 +45,13 @@ CREATE TABLE local_redshift.load_history (
     source_file_bytes bigint, error_count bigint, statement varchar(4000));
 CREATE TABLE local_redshift.load_file (
     user_id integer, query_id bigint, file_name varchar(256), bytes bigint, rows bigint,
-    start_time timestamp, end_time timestamp);
+    file_format varchar(20), start_time timestamp, end_time timestamp);
 CREATE TABLE local_redshift.load_error (
     user_id integer, query_id bigint, transaction_id bigint, session_id integer,
     database_name varchar(64), table_id integer, start_time timestamp, file_name varchar(256),
     line_number bigint DEFAULT 0, column_name varchar(127), column_type varchar(10),
     column_length varchar(10), position integer DEFAULT 0, error_code integer,
-    error_message varchar(512));
+    error_message varchar(512), raw_line varchar(1024) DEFAULT '', raw_field_value varchar(1024) DEFAULT '');
 
 -- The administrator of the cluster, who may make users: a superuser in Redshift's sense.
 CREATE FUNCTION local_redshift.is_superuser() RETURNS boolean
@@ -94,16 +94,18 @@ CREATE VIEW pg_catalog.sys_load_error_detail AS
     FROM local_redshift.load_error WHERE local_redshift.sees(user_id);
 
 -- Redshift: STL_LOAD_ERRORS, STL_LOADERROR_DETAIL, STL_LOAD_COMMITS. One slice, 0, has done it all. A row of
--- STL_LOAD_COMMITS tells that a file was read, not that anything was committed. No row of STL_LOADERROR_DETAIL: it
--- holds the fields of text files.
+-- STL_LOAD_COMMITS tells that a file was read, not that anything was committed. No row of STL_LOADERROR_DETAIL:
+-- the fields before the one at fault are not kept.
 CREATE VIEW pg_catalog.stl_load_errors AS
     SELECT user_id AS userid, 0 AS slice, table_id AS tbl, start_time AS starttime, session_id AS session,
-        query_id::integer AS query, file_name, line_number, column_name AS colname, column_type AS type,
-        column_length AS col_length, position, ''::character(1024) AS raw_line, ''::character(1024) AS raw_field_value,
+        query_id::integer AS query, file_name::character(256) AS filename, line_number,
+        column_name::character(127) AS colname, column_type::character(10) AS type,
+        column_length::character(10) AS col_length, position, raw_line::character(1024) AS raw_line,
+        raw_field_value::character(1024) AS raw_field_value,
         error_code AS err_code, substring(error_message FOR 100)::character(100) AS err_reason, 0 AS is_partial,
         0::bigint AS start_offset, 0::bigint AS copy_job_id
-    FROM pg_catalog.sys_load_error_detail WHERE local_redshift.judge_flavor('stl_load_errors');
-ALTER VIEW pg_catalog.stl_load_errors RENAME COLUMN file_name TO filename;
+    FROM local_redshift.load_error
+    WHERE local_redshift.judge_flavor('stl_load_errors') AND local_redshift.sees(user_id);
 CREATE VIEW pg_catalog.stl_loaderror_detail AS
     SELECT NULL::integer AS userid, NULL::integer AS slice, NULL::integer AS session, NULL::integer AS query,
         NULL::character(256) AS filename, NULL::bigint AS line_number, NULL::integer AS field,
@@ -113,7 +115,7 @@ CREATE VIEW pg_catalog.stl_loaderror_detail AS
 CREATE VIEW pg_catalog.stl_load_commits AS
     SELECT user_id AS userid, query_id::integer AS query, 0 AS slice, file_name::character(256) AS name,
         file_name::character(256) AS filename, 0 AS byte_offset, least(rows, 2147483647)::integer AS lines_scanned,
-        0 AS errors, end_time AS curtime, 1 AS status, 'Parquet'::character(16) AS file_format, 0 AS is_partial,
+        0 AS errors, end_time AS curtime, 1 AS status, CASE file_format WHEN 'json' THEN 'JSON' ELSE 'Parquet' END::character(16) AS file_format, 0 AS is_partial,
         0::bigint AS start_offset, 0::bigint AS copy_job_id
     FROM local_redshift.load_file
     WHERE local_redshift.judge_flavor('stl_load_commits') AND local_redshift.sees(user_id);

@@ -1,8 +1,9 @@
 //! The grammar of COPY from S3, and its secrets masked.
 //!
-//! Clauses come in any order after FROM. Only Parquet is understood: what Redshift takes with other
-//! formats alone is refused in its words, what it does not know is a syntax error. Sources:
-//! Redshift: COPY; COPY from columnar data formats; Authorization parameters.
+//! Clauses come in any order after FROM. Parquet is understood, and JSON 'auto' with the few parameters that loaders of
+//! state tables send: what Redshift takes with other formats alone is refused in its words, what it does not know is a
+//! syntax error. Sources: Redshift: COPY; COPY from columnar data formats; COPY from JSON format; Authorization
+//! parameters.
 
 use std::ops::Range;
 
@@ -22,6 +23,8 @@ pub struct Copy {
     pub from: String,
     /// Who reads the objects.
     pub authorization: Authorization,
+    /// What the objects are.
+    pub format: Format,
     /// Whether FROM names a manifest.
     pub manifest: bool,
     /// SERIALIZETOJSON.
@@ -37,6 +40,58 @@ pub struct Copy {
     /// The statement with its secrets masked.
     pub masked: String,
 }
+
+/// What the objects are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// PARQUET.
+    Parquet,
+    /// JSON 'auto'.
+    Json(Json),
+}
+
+/// The parameters of JSON 'auto'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Json {
+    /// GZIP.
+    pub compression: Compression,
+    /// DATEFORMAT.
+    pub dates: Recognized,
+    /// TIMEFORMAT.
+    pub times: Recognized,
+    /// REGION.
+    pub region: Option<String>,
+}
+
+/// How an object of text is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// GZIP.
+    Gzip,
+}
+
+/// Which ways to write a date or an instant are taken. Redshift: DATEFORMAT and TIMEFORMAT strings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recognized {
+    /// The default one.
+    #[default]
+    Default,
+    /// 'auto'.
+    Auto,
+}
+
+/// Clauses that this local Redshift takes with Parquet alone.
+const WITH_PARQUET: &[&str] = &[
+    "ACCEPTINVCHARS",
+    "EXPLICIT_IDS",
+    "FILLRECORD",
+    "MANIFEST",
+    "SERIALIZETOJSON",
+    "STATUPDATE",
+];
 
 /// Parameters that Redshift has, but not with Parquet. Redshift: COPY; COPY from columnar data
 /// formats ("REGION argument is not supported for PARQUET based COPY").
@@ -116,7 +171,9 @@ struct Reader<'a> {
     keys: [Option<String>; 3],
     secrets: Vec<Range<usize>>,
     format: Option<String>,
-    refused: Option<String>,
+    format_option: Option<String>,
+    /// Parameters that Parquet does not go with, and their arguments.
+    others: Vec<(String, String)>,
     seen: Vec<&'static str>,
 }
 
@@ -152,6 +209,7 @@ impl<'a> Reader<'a> {
                 table,
                 columns,
                 from,
+                format: Format::Parquet,
                 authorization: Authorization::Role(String::new()),
                 manifest: false,
                 serialize_to_json: false,
@@ -165,7 +223,8 @@ impl<'a> Reader<'a> {
             keys: [None, None, None],
             secrets: Vec::new(),
             format: None,
-            refused: None,
+            format_option: None,
+            others: Vec::new(),
             seen: Vec::new(),
         })
     }
@@ -341,8 +400,12 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         if word == "JSON" || word == "AVRO" || word == "CSV" {
-            // Their own arguments: the format is refused in the end whatever they are.
-            while self.word("AS") || self.statement.kind(self.at) == Some(Kind::Text) {
+            // Their own arguments: but for JSON's the format is refused in the end whatever they are.
+            if self.word("AS") {
+                self.at += 1;
+            }
+            if let Some(option) = self.statement.literal(self.at) {
+                self.format_option = Some(option);
                 self.at += 1;
             }
         }
@@ -360,30 +423,77 @@ impl<'a> Reader<'a> {
             self.statement.kind(self.at),
             Some(Kind::Text | Kind::Number)
         ) || self.statement.is_one_of(self.at, WORDS_OF_OTHERS);
+        let mut argument = String::new();
         if has_argument {
+            argument = match self.statement.literal(self.at) {
+                Some(text) => text,
+                None => self.statement.token(self.at).to_owned(),
+            };
             self.at += 1;
         }
-        self.refused.get_or_insert(word);
+        if self.others.iter().any(|(other, _)| *other == word) {
+            return Err(refused("42601", "conflicting or redundant options"));
+        }
+        self.others.push((word, argument));
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Copy, Refusal> {
+    /// The format with its parameters.
+    fn checked_format(&self) -> Result<Format, Refusal> {
         let format = self.format.as_deref().unwrap_or("TEXTFILE");
-        if format != "PARQUET" {
-            return Err(Refusal {
-                code: "0A000",
-                message: format!(
-                    "this local Redshift loads PARQUET only, not {}",
-                    match format {
-                        "TEXTFILE" => "delimited text (add FORMAT AS PARQUET)",
-                        other => other,
-                    }
-                ),
-            });
+        match format {
+            "PARQUET" => {}
+            "JSON" => return self.json().map(Format::Json),
+            _ => {
+                let format = match format {
+                    "TEXTFILE" => "delimited text (add FORMAT AS PARQUET)",
+                    other => other,
+                };
+                let message =
+                    format!("this local Redshift loads PARQUET and JSON 'auto', not {format}");
+                return Err(refused("0A000", &message));
+            }
         }
-        if let Some(word) = self.refused {
-            return Err(not_supported(&word));
+        // MAXERROR 0 is what there is without it, and dlt sends it with Parquet to real clusters.
+        let none = |(word, argument): &&(String, String)| word == "MAXERROR" && argument == "0";
+        match self.others.iter().find(|other| !none(other)) {
+            Some((word, _)) => Err(not_supported(word)),
+            None => Ok(Format::Parquet),
         }
+    }
+
+    fn json(&self) -> Result<Json, Refusal> {
+        let missing = |what: &str| {
+            let message = format!("{what} is not part of this local Redshift");
+            Err(refused("0A000", &message))
+        };
+        match self.format_option.as_deref() {
+            Some("auto") => {}
+            Some(option) => return missing(&format!("JSON '{}'", printable(option))),
+            None => return missing("JSON without 'auto'"),
+        }
+        if let Some(word) = self.seen.iter().find(|word| WITH_PARQUET.contains(word)) {
+            return missing(&format!("{word} with JSON"));
+        }
+        let mut json = Json::default();
+        for (word, argument) in &self.others {
+            let auto = argument.eq_ignore_ascii_case("auto");
+            match word.as_str() {
+                "GZIP" if argument.is_empty() => json.compression = Compression::Gzip,
+                "DATEFORMAT" if auto => json.dates = Recognized::Auto,
+                "TIMEFORMAT" if auto => json.times = Recognized::Auto,
+                "REGION" if !argument.is_empty() => json.region = Some(argument.clone()),
+                "MAXERROR" if argument == "0" => {}
+                "DATEFORMAT" | "TIMEFORMAT" => return missing(&format!("{word} but 'auto'")),
+                "MAXERROR" => return missing("MAXERROR but 0"),
+                _ => return missing(&format!("{word} with JSON")),
+            }
+        }
+        Ok(json)
+    }
+
+    fn finish(mut self) -> Result<Copy, Refusal> {
+        self.copy.format = self.checked_format()?;
         match std::mem::take(&mut self.keys) {
             [None, None, None] => {}
             [Some(id), Some(secret), token] => {
@@ -607,8 +717,18 @@ mod tests {
             (format!("{role} PARQUET NOLOAD"), "0A000", "NOLOAD argument"),
             (format!("{role} PARQUET NULL AS 'x'"), "0A000", "NULL argument"),
             (format!("{role} PARQUET GZIP"), "0A000", "GZIP argument"),
-            (format!("{role} CSV"), "0A000", "loads PARQUET only, not CSV"),
-            (format!("{role} FORMAT AS JSON 'auto'"), "0A000", "not JSON"),
+            (format!("{role} PARQUET MAXERROR 0 GZIP"), "0A000", "GZIP argument"),
+            (format!("{role} PARQUET MAXERROR 0 MAXERROR 0"), "42601", "redundant"),
+            (format!("{role} CSV"), "0A000", "loads PARQUET and JSON 'auto', not CSV"),
+            (format!("{role} FORMAT AS JSON 'noshred'"), "0A000", "JSON 'noshred' is not part"),
+            (format!("{role} FORMAT AS JSON"), "0A000", "JSON without 'auto'"),
+            (format!("{role} JSON 'auto' MANIFEST"), "0A000", "MANIFEST with JSON is not part"),
+            (format!("{role} SERIALIZETOJSON JSON 'auto'"), "0A000", "SERIALIZETOJSON with JSON"),
+            (format!("{role} JSON 'auto' MAXERROR 10"), "0A000", "MAXERROR but 0"),
+            (format!("{role} JSON 'auto' DATEFORMAT 'YYYY'"), "0A000", "DATEFORMAT but 'auto'"),
+            (format!("{role} JSON 'auto' BZIP2"), "0A000", "BZIP2 with JSON"),
+            (format!("{role} JSON 'auto' GZIP GZIP"), "42601", "redundant"),
+            (format!("{role} JSON 'auto' FROBNICATE"), "42601", "FROBNICATE"),
             (role.to_owned(), "0A000", "not delimited text"),
             (format!("{role} PARQUET FROBNICATE"), "42601", "syntax error at or near \"FROBNICATE\""),
             (format!("{role} PARQUET 'x'"), "42601", "near \"'***'\""),

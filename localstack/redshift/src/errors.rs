@@ -197,6 +197,21 @@ pub struct LoadFault {
     pub column: String,
     /// When it was found.
     pub found: Found,
+    /// The line of a text file; its error has no block.
+    pub line: Option<Box<FaultyLine>>,
+}
+
+/// A line of a text file that cannot be loaded. Redshift: STL_LOAD_ERRORS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultyLine {
+    /// From 1; 0 if it is the file's own fault.
+    pub number: u64,
+    /// Where in the field, in bytes.
+    pub position: usize,
+    /// The line.
+    pub text: String,
+    /// The field.
+    pub field: String,
 }
 
 /// When a load fails. Redshift: PG_LAST_COPY_ID: what is found before the load begins leaves the last load's id.
@@ -221,6 +236,7 @@ impl LoadFault {
             file: file.to_owned(),
             column: String::new(),
             found: Found::Loading,
+            line: None,
         }
     }
 
@@ -244,6 +260,7 @@ impl LoadFault {
             file: String::new(),
             column: String::new(),
             found: Found::Loading,
+            line: None,
         }
     }
 
@@ -275,7 +292,7 @@ impl LoadFault {
     #[must_use]
     pub fn fields(&self, query: i64, process: i32) -> Fields {
         let fields = Fields::error("ERROR", self.sqlstate, &self.message);
-        let Some(code) = self.code else {
+        let Some(code) = self.code.filter(|_| self.line.is_none()) else {
             return fields;
         };
         let (location, worker) = match code {

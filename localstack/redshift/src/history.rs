@@ -10,7 +10,8 @@ use serde::Serialize;
 use tokio_postgres::{Client, NoTls};
 
 use crate::behind::Behind;
-use crate::errors::{LoadFault, cut};
+use crate::errors::{FaultyLine, LoadFault, cut};
+use crate::objects::Source;
 
 /// A COPY that has ended, well or not.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Ended {
     pub from: String,
     /// Whether that is a manifest.
     pub manifest: bool,
+    /// What the files are, as SYS_LOAD_HISTORY names it.
+    pub format: &'static str,
     /// Seconds since 1970 at its start.
     pub started: f64,
     /// Rows loaded; 0 if it failed.
@@ -52,6 +55,18 @@ pub struct LoadedFile {
     pub content_length: u64,
     /// The rows read from it.
     pub rows: u64,
+}
+
+impl LoadedFile {
+    /// Nothing of it is read yet.
+    #[must_use]
+    pub fn of(source: &Source) -> Self {
+        Self {
+            url: source.url(),
+            content_length: source.size,
+            rows: 0,
+        }
+    }
 }
 
 /// Writing the history failed.
@@ -81,18 +96,20 @@ const LOAD: &str = "INSERT INTO local_redshift.load_history (user_id, query_id, 
     database_name, status, table_name, start_time, end_time, duration, data_source, file_format, loaded_rows, \
     loaded_bytes, source_file_count, source_file_bytes, error_count, statement) \
     SELECT $1::bigint::integer, $2::bigint, $3::bigint, $4::integer, $5::text, $6::text, $7::text, began, ended, \
-    (extract(epoch FROM ended - began) * 1000000)::bigint, $9::text, 'parquet', $10::bigint, $11::bigint, \
+    (extract(epoch FROM ended - began) * 1000000)::bigint, $9::text, $15::text, $10::bigint, $11::bigint, \
     $12::integer, $11, $13::integer, $14::text \
     FROM (SELECT to_timestamp($8::float8) AT TIME ZONE 'UTC' AS began, clock_timestamp() AT TIME ZONE 'UTC' AS ended) AS t";
-const FILES: &str = "INSERT INTO local_redshift.load_file (user_id, query_id, file_name, bytes, rows, start_time, end_time) \
-    SELECT $1::bigint::integer, $2::bigint, url, bytes, rows, to_timestamp($3::float8) AT TIME ZONE 'UTC', \
+const FILES: &str = "INSERT INTO local_redshift.load_file (user_id, query_id, file_name, bytes, rows, file_format, start_time, end_time) \
+    SELECT $1::bigint::integer, $2::bigint, url, bytes, rows, $7::text, to_timestamp($3::float8) AT TIME ZONE 'UTC', \
     clock_timestamp() AT TIME ZONE 'UTC' \
     FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS files (url, bytes, rows)";
 const FAULT: &str = "INSERT INTO local_redshift.load_error (user_id, query_id, transaction_id, session_id, \
-    database_name, table_id, start_time, file_name, column_name, column_type, column_length, error_code, error_message) \
+    database_name, table_id, start_time, file_name, column_name, column_type, column_length, error_code, error_message, \
+    line_number, position, raw_line, raw_field_value) \
     SELECT $1::bigint::integer, $2::bigint, $3::bigint, $4::integer, $5::text, $6::bigint::integer, \
     to_timestamp($7::float8) AT TIME ZONE 'UTC', $8::text, $9::text, \
-    left(split_part(type, '(', 1), 10), left(rtrim(split_part(type, '(', 2), ')'), 10), $10::integer, $11::text \
+    left(split_part(type, '(', 1), 10), left(rtrim(split_part(type, '(', 2), ')'), 10), $10::integer, $11::text, \
+    $12::bigint, $13::integer, $14::text, $15::text \
     FROM (SELECT coalesce((SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
         WHERE attrelid = $6::bigint::oid AND attname = $9::text), '')) AS spelled (type)";
 
@@ -149,6 +166,7 @@ async fn write_rows(
                 &count,
                 &i32::from(fault.is_some()),
                 &cut(&ended.statement, 4000),
+                &ended.format,
             ],
         )
         .await?;
@@ -180,6 +198,7 @@ async fn write_files(client: &Client, ended: &Ended) -> Result<(), tokio_postgre
                 &urls,
                 &bytes,
                 &rows,
+                &ended.format,
             ],
         )
         .await
@@ -191,6 +210,8 @@ async fn write_fault(
     ended: &Ended,
     fault: &LoadFault,
 ) -> Result<(), tokio_postgres::Error> {
+    let whole_file = FaultyLine::default();
+    let line = fault.line.as_deref().unwrap_or(&whole_file);
     client
         .execute(
             FAULT,
@@ -206,10 +227,19 @@ async fn write_fault(
                 &cut(&fault.column, 127),
                 &fault.code.unwrap_or(0),
                 &cut(fault.told(), 512),
+                &counted(line.number),
+                &i32::try_from(line.position).unwrap_or(i32::MAX),
+                &without_nul(cut(&line.text, 1024)),
+                &without_nul(cut(&line.field, 1024)),
             ],
         )
         .await
         .map(|_| ())
+}
+
+/// PostgreSQL holds no NUL in a text.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', " ")
 }
 
 fn counted(number: u64) -> i64 {

@@ -1,9 +1,8 @@
 //! A local Amazon Redshift: a judge in front of a real PostgreSQL, with an S3 beside it.
 //!
 //! PostgreSQL does most of the judging; what SQL can tell it stands in [`SQL`]. This crate does
-//! what PostgreSQL cannot: Redshift's wire and words, a table of rules over tokens, COPY from Parquet in
-//! S3. There is no SQL parser here and no second SQL engine, and no code is shared with the programs that
-//! are judged.
+//! what PostgreSQL cannot: Redshift's wire and words, a table of rules over tokens, COPY from S3.
+//! There is no SQL parser here and no second SQL engine, and no code is shared with the programs that are judged.
 //!
 //! # Preparing a PostgreSQL
 //! Start it with `standard_conforming_strings=off`, `escape_string_warning=off`,
@@ -73,6 +72,9 @@ pub mod statement_faults;
 pub mod storage;
 pub mod super_values;
 pub mod target_table;
+mod text_load;
+pub mod text_rows;
+pub mod text_values;
 pub mod token;
 mod transfer;
 pub mod tuple;

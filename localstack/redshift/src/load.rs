@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::backend::Backend;
 use crate::column_types::Options;
-use crate::copy::Copy;
+use crate::copy::{Copy, Format};
 use crate::errors::{Fields, Found, LoadFault, reworded};
 use crate::history::{self, Ended, HistoryError, LoadedFile};
 use crate::objects::{Objects, Source};
@@ -20,6 +20,7 @@ use crate::parquet_rows::{ParquetFile, Rows};
 use crate::row_group::GroupBytes;
 use crate::session::Judge;
 use crate::target_table::{chosen, copy_text, look_up, number};
+use crate::text_load::{self, TextLoad};
 use crate::tuple::Limits;
 
 /// Encoded pieces waiting for PostgreSQL.
@@ -64,6 +65,10 @@ pub async fn run(
         statement: copy.masked.clone(),
         from: copy.from.clone(),
         manifest: copy.manifest,
+        format: match copy.format {
+            Format::Parquet => "parquet",
+            Format::Json(_) => "json",
+        },
         started: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64()),
@@ -76,6 +81,9 @@ pub async fn run(
         Err(None) => return Ok(Err(refusal_behind(backend, copy).await?)),
     };
     let objects = Objects::open(&judge.objects, &copy.authorization);
+    if let Some(fault) = elsewhere(&objects, copy) {
+        return not_begun(backend, judge, &ended, &fault).await;
+    }
     let sources = match objects.sources(copy).await {
         Err(fault) if fault.found == Found::Before => {
             return not_begun(backend, judge, &ended, &fault).await;
@@ -86,19 +94,33 @@ pub async fn run(
         Ok(rows) => number(&rows, 0),
         Err(fields) => return Ok(Err(reworded(fields))),
     };
-    let load = Load {
-        objects: &objects,
-        copy,
-        rows: Rows {
-            targets: chosen.into(),
-            limits: Limits {
-                accept_invalid: copy.accept_invalid,
-                super_bytes: judge.cluster.super_bytes,
-            },
-            row_bytes: judge.cluster.row_bytes,
-        },
+    let result = match &copy.format {
+        Format::Parquet => {
+            let load = Load {
+                objects: &objects,
+                copy,
+                rows: Rows {
+                    targets: chosen.into(),
+                    limits: Limits {
+                        accept_invalid: copy.accept_invalid,
+                        super_bytes: judge.cluster.super_bytes,
+                    },
+                    row_bytes: judge.cluster.row_bytes,
+                },
+            };
+            feed(backend, &load, sources, &mut ended).await?
+        }
+        Format::Json(json) => {
+            let load = TextLoad {
+                objects: &objects,
+                copy,
+                json,
+                cluster: &judge.cluster,
+                targets: chosen.into(),
+            };
+            text_load::feed(backend, &load, sources, &mut ended).await?
+        }
     };
-    let result = feed(backend, &load, sources, &mut ended).await?;
     Ok(match result {
         Ok(()) => {
             let told = backend
@@ -117,7 +139,7 @@ pub async fn run(
             ended.rows = 0;
             let fault = LoadFault::plain("XX000", fields.get(b'M').to_owned());
             remember(judge, &ended, Some(&fault), Some(fields.get(b'M'))).await;
-            Err(of_the_host(fields))
+            Err(fields)
         }
     })
 }
@@ -135,21 +157,25 @@ async fn not_begun(
     Ok(Err(fault.fields(0, ended.process)))
 }
 
-/// What PostgreSQL cannot hold and Redshift can is said to be so.
-fn of_the_host(fields: Fields) -> Fields {
-    match fields.get(b'C') {
-        // A row that does not fit a page.
-        "54000" => fields.with(
-            b'D',
-            "This is a limit of the PostgreSQL behind the local Redshift, not one of Redshift.",
-        ),
-        _ => fields,
-    }
+/// The fault of a REGION that is not the bucket's. Redshift: COPY: REGION.
+fn elsewhere(objects: &Objects, copy: &Copy) -> Option<LoadFault> {
+    let Format::Json(json) = &copy.format else {
+        return None;
+    };
+    json.region
+        .as_deref()
+        .filter(|region| *region != objects.region())?;
+    let message = "S3ServiceException:The bucket you are attempting to access must be addressed using the specified \
+                   endpoint. Please send all future requests to this endpoint.,Status 301,Error PermanentRedirect";
+    let fault = LoadFault::block(8001, message, copy.from.clone(), &copy.from);
+    Some(fault.before_the_load())
 }
 
 /// Why the rows did not go in.
-enum Failure {
+pub(crate) enum Failure {
+    /// A fault of the files.
     Ours(LoadFault),
+    /// PostgreSQL's error.
     Behind(Fields),
 }
 
@@ -235,14 +261,7 @@ async fn open_all(
         serialize_to_json: load.copy.serialize_to_json,
     };
     let sources = sources?;
-    ended.files = sources
-        .iter()
-        .map(|source| LoadedFile {
-            url: source.url(),
-            content_length: source.size,
-            rows: 0,
-        })
-        .collect();
+    ended.files = sources.iter().map(LoadedFile::of).collect();
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
         let file = ParquetFile::open(load.objects, source, &load.rows.targets, options).await?;

@@ -114,6 +114,12 @@ impl Objects {
         )
     }
 
+    /// The region of the buckets.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Everything a COPY names, in the order in which it is loaded.
     ///
     /// # Errors

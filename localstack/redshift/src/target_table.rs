@@ -6,7 +6,7 @@ use crate::authorization::Authorization;
 use crate::backend::Backend;
 use crate::cluster::{Cluster, CopyAuthorization};
 use crate::column_types::{Options, Target, check_targets, null, target_type};
-use crate::copy::Copy;
+use crate::copy::{Copy, Format};
 use crate::errors::{Fields, LoadFault, reworded};
 
 /// A column of the table, in the catalogue's words.
@@ -110,7 +110,8 @@ pub(crate) fn chosen(
         return Err(Some(LoadFault::plain("42501", message)));
     }
     let has_role = matches!(copy.authorization, Authorization::Role(_));
-    if cluster.copy_authorization == CopyAuthorization::RolesAlone && !has_role {
+    let is_parquet = copy.format == Format::Parquet;
+    if cluster.copy_authorization == CopyAuthorization::RolesAlone && is_parquet && !has_role {
         let message = "COPY from this file format only accepts IAM_ROLE credentials.";
         return Err(Some(LoadFault::block(8001, message, copy.from.clone(), "")));
     }
@@ -155,7 +156,9 @@ pub(crate) fn chosen(
         fill_record: copy.fill_record,
         serialize_to_json: copy.serialize_to_json,
     };
-    check_targets(&chosen, options).map_err(Some)?;
+    if is_parquet {
+        check_targets(&chosen, options).map_err(Some)?;
+    }
     Ok(chosen)
 }
 
@@ -165,8 +168,12 @@ pub(crate) fn copy_text(copy: &Copy, columns: Option<&[String]>) -> String {
         let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
         format!(" ({})", columns.join(", "))
     });
+    let format = match copy.format {
+        Format::Parquet => "binary",
+        Format::Json(_) => "text",
+    };
     format!(
-        "COPY {}{columns} FROM STDIN (FORMAT binary, ENCODING 'UTF8')",
+        "COPY {}{columns} FROM STDIN (FORMAT {format}, ENCODING 'UTF8')",
         qualified(copy)
     )
 }
