@@ -390,7 +390,8 @@ mod tests {
 
     #[test]
     fn what_clients_may_ask_for() {
-        let cases: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Pairs<'_>, Pairs<'_>); 6] = [
             (
                 &[
                     ("client_protocol_version", "2"),
