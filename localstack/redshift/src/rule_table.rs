@@ -120,7 +120,7 @@ pub const RULES: &[Rule] = &[
     syntax("no writing in WITH", SINCE_8_0, "WITH … AS [NOT] [MATERIALIZED] ( INSERT|UPDATE|DELETE|MERGE"),
     syntax("no MERGE after WITH", "Redshift: MERGE", "WITH … ) ^MERGE INTO"),
     syntax("no hints in WITH", SINCE_8_0, "WITH|INSERT|CREATE|EXPLAIN … AS [NOT] MATERIALIZED ("),
-    syntax("no OVERRIDING", SINCE_8_0, "INSERT … OVERRIDING SYSTEM|USER"),
+    syntax("no OVERRIDING", SINCE_8_0, "INSERT … ^OVERRIDING SYSTEM|USER"),
     rewritten("INSERT takes no alias", "Redshift: INSERT", "INSERT INTO", rewrites::insert_alias),
     rewritten("DELETE needs no FROM", "Redshift: DELETE", "DELETE", rewrites::delete_without_from),
     syntax("no cursor positions", "Redshift: DELETE; UPDATE", "UPDATE|DELETE … WHERE ^CURRENT OF"),
@@ -149,7 +149,7 @@ pub const RULES: &[Rule] = &[
     unsupported("no bytes, money, bits, addresses and figures in casts", TYPES, "… :: BYTEA|MONEY|BIT|INET|CIDR|MACADDR|POINT|LINE|LSEG|BOX|PATH|POLYGON|CIRCLE", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("no bytes, money, bits, addresses and figures in CAST", TYPES, "… ( … AS BYTEA|MONEY|BIT|INET|CIDR|MACADDR|POINT|LINE|LSEG|BOX|PATH|POLYGON|CIRCLE )", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("no arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE|CREATE … ^ARRAY [", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
-    unsupported("no casts to arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE|CREATE … :: _ [ ]", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
+    unsupported("no casts to arrays where rows are written", FEATURES, "INSERT|UPDATE|DELETE|MERGE … :: _ [ ]", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
     unsupported("rows are not made of the leader's functions", "Redshift: Leader node-only functions", "INSERT|CREATE|UPDATE|DELETE|MERGE … GENERATE_SERIES|ARRAY_TO_STRING|STRING_TO_ARRAY (", "Specified types or functions (one per INFO message) not supported on Redshift tables."),
 
     // ---- LOCK and transactions

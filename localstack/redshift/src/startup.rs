@@ -390,8 +390,8 @@ mod tests {
 
     #[test]
     fn what_clients_may_ask_for() {
-        type Pairs<'a> = &'a [(&'a str, &'a str)];
-        let cases: [(Pairs<'_>, Pairs<'_>); 6] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(Pairs, Pairs); 6] = [
             (
                 &[
                     ("client_protocol_version", "2"),
