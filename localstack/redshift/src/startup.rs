@@ -159,9 +159,7 @@ pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Star
     ];
     for (name, value) in parameters {
         let is = |other: &&str| name.eq_ignore_ascii_case(other);
-        if ["user", "database"].iter().any(|other| is(&other))
-            || OF_DRIVERS.iter().any(|other| is(&other))
-        {
+        if ["user", "database"].iter().any(&is) || OF_DRIVERS.iter().any(is) {
             continue;
         }
         if name.eq_ignore_ascii_case("options") {
