@@ -86,7 +86,7 @@ fn what_was_done_of_it_already_is_not_done_again() {
         "ALTER TABLE {table} ALTER COLUMN name TYPE VARCHAR(32)"
     ));
     sql(&format!(
-        "ALTER TABLE {table} ADD COLUMN new DOUBLE PRECISION"
+        "ALTER TABLE {table} ADD COLUMN \"new\" DOUBLE PRECISION"
     ));
     let file = folder.file("a.json", MORE);
     run(export(&table, &[&file]).args(["--evolve", "all"])).expect(0);

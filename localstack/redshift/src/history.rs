@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
 use crate::behind::Behind;
 use crate::errors::{LoadFault, cut};
@@ -152,13 +152,24 @@ async fn write_rows(
             ],
         )
         .await?;
-    let urls: Vec<&str> = ended.files.iter().map(|file| cut(&file.url, 256)).collect();
-    let sizes: Vec<i64> = ended
-        .files
+    write_files(&client, ended).await?;
+    if let Some(fault) = fault {
+        write_fault(&client, ended, fault).await?;
+    }
+    drop(client);
+    // The rows are there once the statements have returned; how the connection ends is no matter.
+    let _ = driver.await;
+    Ok(())
+}
+
+async fn write_files(client: &Client, ended: &Ended) -> Result<(), tokio_postgres::Error> {
+    let files = &ended.files;
+    let urls: Vec<&str> = files.iter().map(|file| cut(&file.url, 256)).collect();
+    let bytes: Vec<i64> = files
         .iter()
         .map(|file| counted(file.content_length))
         .collect();
-    let rows: Vec<i64> = ended.files.iter().map(|file| counted(file.rows)).collect();
+    let rows: Vec<i64> = files.iter().map(|file| counted(file.rows)).collect();
     client
         .execute(
             FILES,
@@ -167,35 +178,38 @@ async fn write_rows(
                 &ended.query,
                 &ended.started,
                 &urls,
-                &sizes,
+                &bytes,
                 &rows,
             ],
         )
-        .await?;
-    if let Some(fault) = fault {
-        client
-            .execute(
-                FAULT,
-                &[
-                    &ended.user,
-                    &ended.query,
-                    &ended.transaction,
-                    &ended.process,
-                    &cut(&ended.database, 64),
-                    &ended.table_oid,
-                    &ended.started,
-                    &cut(&fault.file, 256),
-                    &cut(&fault.column, 127),
-                    &fault.code.unwrap_or(0),
-                    &cut(fault.told(), 512),
-                ],
-            )
-            .await?;
-    }
-    drop(client);
-    // The rows are there once the statements have returned; how the connection ends is no matter.
-    let _ = driver.await;
-    Ok(())
+        .await
+        .map(|_| ())
+}
+
+async fn write_fault(
+    client: &Client,
+    ended: &Ended,
+    fault: &LoadFault,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .execute(
+            FAULT,
+            &[
+                &ended.user,
+                &ended.query,
+                &ended.transaction,
+                &ended.process,
+                &cut(&ended.database, 64),
+                &ended.table_oid,
+                &ended.started,
+                &cut(&fault.file, 256),
+                &cut(&fault.column, 127),
+                &fault.code.unwrap_or(0),
+                &cut(fault.told(), 512),
+            ],
+        )
+        .await
+        .map(|_| ())
 }
 
 fn counted(number: u64) -> i64 {

@@ -159,7 +159,7 @@ pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Star
     ];
     for (name, value) in parameters {
         let is = |other: &&str| name.eq_ignore_ascii_case(other);
-        if ["user", "database"].iter().any(&is) || OF_DRIVERS.iter().any(is) {
+        if ["user", "database"].iter().any(is) || OF_DRIVERS.iter().any(is) {
             continue;
         }
         if name.eq_ignore_ascii_case("options") {
@@ -390,7 +390,8 @@ mod tests {
 
     #[test]
     fn what_clients_may_ask_for() {
-        let cases: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(Pairs, Pairs); 6] = [
             (
                 &[
                     ("client_protocol_version", "2"),

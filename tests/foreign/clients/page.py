@@ -1,6 +1,7 @@
 """Prints the page of what other people's clients do, from the results of two runs: page.py JUDGE POSTGRESQL"""
 
 import json
+import os
 import sys
 
 HEAD = """\
@@ -35,13 +36,19 @@ def main(judge, postgresql):
         here = WORDS[result["outcome"]]
         if result["outcome"] == "missing":
             here += f": {result['reason']}"
-        there = WORDS.get(plain.get(result["test"], "skipped"))
+        # What a client wants of a Redshift and this one has not, PostgreSQL has not either.
+        there = WORDS[plain.get(result["test"], "skipped")].replace("missing", "fails")
         print(f"| {cell(result['what'])} | {cell(here)} | {there} |")
     told = results(judge)
     counts = {word: sum(result["outcome"] == word for result in told) for word in WORDS}
     alike = sum(result["outcome"] == "passed" and plain.get(result["test"]) == "passed" for result in told)
     print(f"\n{counts['passed']} of {len(told)} pass on the local Redshift, {alike} of them on PostgreSQL too; "
           f"{counts['missing']} meet something that the local Redshift has not; {counts['skipped']} were not run.")
+    unjudged = os.path.join(os.environ["LOCAL_REDSHIFT_DIRECTORY"], "unjudged.log")
+    if os.path.exists(unjudged):
+        with open(unjudged, encoding="utf-8") as file:
+            things = sorted({json.loads(line)["unjudged"] for line in file})
+        print(f"\nWhat they sent that no rule of the judge knows: {', '.join(things) or 'nothing'}.")
 
 
 if __name__ == "__main__":
