@@ -458,7 +458,7 @@ mod tests {
                 1216,
                 1,
                 "name",
-                "surrogate",
+                "hex escape",
             ),
             (b"{\"id\":1,\"name\":\"\\u0000\"}", 1220, 1, "name", "NUL"),
             (b"{\"id\":1,\"id\":1}", 1216, 1, "id", "twice"),
