@@ -124,7 +124,7 @@ def test_to_sql_upsert(connection, frame, schema):
     assert found(connection, schema) == [[1, "x"], [2, "ä"], [3, None]]
 
 
-@pytest.mark.xfail(strict=True, reason="COPY loads Parquet alone")
+@pytest.mark.xfail(strict=True, reason="COPY loads no CSV")
 def test_csv(connection, frame, schema, place, role):
     """copy_from_files with CSV"""
     with connection.cursor() as cursor:
