@@ -45,10 +45,11 @@ def main(judge, postgresql):
     print(f"\n{counts['passed']} of {len(told)} pass on the local Redshift, {alike} of them on PostgreSQL too; "
           f"{counts['missing']} meet something that the local Redshift has not; {counts['skipped']} were not run.")
     unjudged = os.path.join(os.environ["LOCAL_REDSHIFT_DIRECTORY"], "unjudged.log")
+    things = set()
     if os.path.exists(unjudged):
         with open(unjudged, encoding="utf-8") as file:
-            things = sorted({json.loads(line)["unjudged"] for line in file})
-        print(f"\nWhat they sent that no rule of the judge knows: {', '.join(things) or 'nothing'}.")
+            things = {json.loads(line)["unjudged"] for line in file}
+    print(f"\nWhat they sent that no rule of the judge knows: {', '.join(sorted(things)) or 'nothing'}.")
 
 
 if __name__ == "__main__":

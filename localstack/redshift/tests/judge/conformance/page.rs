@@ -74,12 +74,26 @@ fn line(text: &mut String, case: &Case, seen: &Seen) {
     };
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {plain} | {} | {how} |",
+        "| {} | {}{} | {}{} | {plain} | {} | {how} |",
         cell(&case.name),
         code(&case.run.replace("{url}", "s3://…")),
+        file(case),
         code(&seen.answer),
+        case.expected().detail.map_or(String::new(), |detail| {
+            format!("; {}", code(&detail.replace("{url}", "s3://…")))
+        }),
         cell(&case.source)
     );
+}
+
+/// The columns of the only Parquet file there is, after the statement that reads it.
+fn file(case: &Case) -> String {
+    let mut schemas = case.files.iter().filter_map(|file| file.schema.as_deref());
+    let (Some(schema), None) = (schemas.next(), schemas.next()) else {
+        return String::new();
+    };
+    let columns = schema.trim_start_matches("message m {");
+    format!(" of {}", code(columns.trim_end_matches([' ', '}'])))
 }
 
 /// At most 160 characters, in one line.
