@@ -3,10 +3,12 @@
 //!
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
+mod directory;
 mod export;
 mod init;
 mod inputs;
 mod plan;
+mod rejected;
 mod session;
 
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,7 +1,6 @@
 //! `export`: look at the ledger, stage what it lacks, load it in one transaction; as often as the
 //! ledger or the table turns out to be another than planned for, within bounds.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
-use super::session;
+use super::{directory, rejected, session};
 use crate::database::Session;
 use crate::decode::{Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
@@ -20,8 +19,7 @@ use crate::receipt::{self, KeyPrefix, RejectsFile, Staged};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
 use crate::settings::{
-    self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, StageTarget,
-    UnknownKeysSetting,
+    self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, UnknownKeysSetting,
 };
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
@@ -45,7 +43,7 @@ pub(super) async fn run(
     let report = match &export.destination {
         Destination::Redshift(load) => redshift(&export, load, progress, interrupt).await,
         Destination::Directory(directory) => {
-            let staged = to_directory(&export, directory, progress).await;
+            let staged = directory::stage_into(&export, directory, progress).await;
             staged.map_err(|error| Failure::from(error.during(format!("load {}", export.table))))
         }
     };
@@ -104,7 +102,7 @@ async fn redshift(
         load,
         target,
         store: open_store(load).await.map_err(failed)?,
-        rejects: open_rejects(export).await.map_err(failed)?,
+        rejects: rejected::open_store(export).await.map_err(failed)?,
         policy: policy(export, load),
         progress,
         keys: Vec::new(),
@@ -386,7 +384,7 @@ impl Run<'_> {
                     sources: group.clone(),
                     schema: schema.clone(),
                     unknown,
-                    options: options(self.export),
+                    options: rejected::options(self.export),
                 };
                 let meter = Arc::new(Meter::default());
                 let to = stage::Destination {
@@ -427,7 +425,7 @@ impl Run<'_> {
                 if is_last || conversion.extent == Extent::Stopped {
                     let judged =
                         refuse_rejected(&rejected, read, conversion.extent, sources, limit);
-                    judged.map_err(|cause| with_files(cause, &staged.rejects))?;
+                    judged.map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
                 }
             }
             return Ok((staged, rejected, ignored));
@@ -483,7 +481,7 @@ impl Run<'_> {
             files: Vec::new(),
             alter: Vec::new(),
         };
-        Err(with_files(cause, &made.staged.rejects))
+        Err(rejected::with_files(cause, &made.staged.rejects))
     }
 
     /// What the ledger says of the files with rejected records: the only one, or a list of them.
@@ -578,58 +576,6 @@ async fn open_store(load: &Load) -> Result<Store, Cause> {
     Ok(store::open_s3(options).await?)
 }
 
-/// Where lines of rejected records go.
-async fn open_rejects(export: &Export) -> Result<Option<Store>, Cause> {
-    let Some(setting) = &export.rejects else {
-        return Ok(None);
-    };
-    Ok(Some(match &setting.target {
-        StageTarget::Directory(directory) => Store::Dir(directory.clone()),
-        StageTarget::S3 { bucket, prefix } => {
-            store::open_s3(S3Options {
-                bucket: bucket.clone(),
-                prefix: prefix.clone(),
-                region: setting.client.region.clone(),
-                endpoint_url: setting.client.endpoint_url.clone(),
-                plain_http: setting.client.plain_http,
-                kms_key_id: None,
-                bucket_owner: None,
-            })
-            .await?
-        }
-    }))
-}
-
-/// How records become parts, and rejected ones lines.
-fn options(export: &Export) -> stage::Options {
-    stage::Options {
-        rejects: export.rejects.as_ref().map(|setting| setting.data),
-        ..inputs::options(&export.conversion)
-    }
-}
-
-/// The error with the files that have the rejected records.
-fn with_files(cause: Cause, written: &[RejectsFile]) -> Cause {
-    match cause {
-        Cause::Rejected {
-            rejected,
-            limit,
-            extent,
-            rejects,
-            alter,
-            ..
-        } => Cause::Rejected {
-            rejected,
-            limit,
-            extent,
-            rejects,
-            alter,
-            files: written.iter().map(|file| file.url.clone()).collect(),
-        },
-        other => other,
-    }
-}
-
 /// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.
 fn row_shaping(conversion: &settings::Conversion) -> String {
     match &conversion.unknown_keys {
@@ -651,7 +597,7 @@ fn policy(export: &Export, load: &Load) -> Policy {
     }
 }
 
-fn empty_report(export: &Export, sources: usize) -> Report {
+pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
     Report {
         format_version: report::FORMAT_VERSION,
         outcome: Outcome::Loaded,
@@ -710,57 +656,4 @@ fn empty_sources(made: &Batch) -> impl Iterator<Item = String> {
             source.name
         )
     })
-}
-
-/// Parts in a directory, to look at. No database and no ledger: every source is converted.
-async fn to_directory(
-    export: &Export,
-    directory: &Path,
-    progress: &Progress,
-) -> Result<Report, Cause> {
-    let (found, warnings) = inputs::find_sources(&export.inputs)?;
-    let sources = inputs::spool(found.sources, &export.conversion)?;
-    let inferred = infer(&export.conversion, &sources, progress).await?;
-    let mut schema = inferred.schema;
-    let table = Table::default();
-    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
-    let job = Job {
-        sources: sources.clone(),
-        schema,
-        unknown,
-        options: options(export),
-    };
-    let store = Store::Dir(directory.to_owned());
-    store.check().await?;
-    let rejects = open_rejects(export).await?;
-    progress.phase("converting");
-    let meter = Arc::new(Meter::default());
-    let to = stage::Destination {
-        store: &store,
-        prefix: "shared",
-        rejects: rejects.as_ref(),
-    };
-    let work = stage::stage(job, to, &meter);
-    let (staged, conversion) = watched(progress, &meter, work).await?;
-    let (rejected, read) = (&conversion.rejected, conversion.read());
-    let limit = export.conversion.max_rejects;
-    refuse_rejected(rejected, read, conversion.extent, &sources, limit)
-        .map_err(|cause| with_files(cause, &staged.rejects))?;
-    let mut report = empty_report(export, sources.len());
-    report.outcome = Outcome::Staged;
-    report.records = RecordCounts {
-        read: staged.sources.iter().map(|s| s.read).sum(),
-        loaded: 0,
-        rejected: staged.sources.iter().map(|s| s.rejected).sum(),
-    };
-    report.parts = PartCounts {
-        count: staged.parts.len() as u64,
-        bytes: staged.part_bytes(),
-    };
-    report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
-    report.notes = inferred.notes;
-    report.warnings = warnings;
-    report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
-    report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);
-    Ok(report)
 }
