@@ -10,6 +10,7 @@
 //! The modules stand in the order of the data's way; a module uses only those above it. After the
 //! way come what a user asks for and is told.
 
+pub mod base64;
 pub mod schema;
 pub mod facts;
 pub mod evolve;

@@ -14,6 +14,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::base64;
 use crate::decode::RejectedRecord;
 
 /// Lines are handed on in pieces of about this many bytes.
@@ -85,7 +86,7 @@ impl Lines {
                 line.blake3 = Some(blake3::hash(record).to_hex().to_string());
             }
             (RejectedData::Kept, Ok(text)) => line.record = Some(as_json(text)),
-            (RejectedData::Kept, Err(_)) => line.base64 = Some(base64(record)),
+            (RejectedData::Kept, Err(_)) => line.base64 = Some(base64::text(record)),
         }
         let mut text = serde_json::to_vec(&line).expect("texts and numbers are JSON");
         text.push(b'\n');
@@ -127,27 +128,6 @@ fn as_json(text: &str) -> Box<RawValue> {
         Ok(raw) if !raw.get().starts_with('"') => raw.to_owned(),
         _ => serde_json::value::to_raw_value(text).expect("a text is JSON"),
     }
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let mut bits = [0_u8; 3];
-        bits[..group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
-        for at in 0..4 {
-            let letter = if at <= group.len() {
-                BASE64[(bits >> (18 - 6 * at)) as usize & 63]
-            } else {
-                b'='
-            };
-            text.push(char::from(letter));
-        }
-    }
-    text
 }
 
 /// What is read of a line.

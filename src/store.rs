@@ -3,6 +3,7 @@
 //! Objects are immutable: put once if absent, never replaced. What is put and under which key is
 //! `stage`'s and `receipt`'s to say; retries of single requests are the SDK's.
 
+use crate::base64;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -673,25 +674,7 @@ pub fn crc64_nvme(bytes: &[u8]) -> u64 {
 
 /// S3 takes checksums in base64 of their big-endian bytes.
 fn base64_crc(crc64: u64) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |bits: u32| char::from(DIGITS[(bits & 63) as usize]);
-    let mut text = String::with_capacity(12);
-    for triple in crc64.to_be_bytes().chunks(3) {
-        let padded = [
-            triple[0],
-            triple.get(1).copied().unwrap_or(0),
-            triple.get(2).copied().unwrap_or(0),
-        ];
-        let bits = u32::from_be_bytes([0, padded[0], padded[1], padded[2]]);
-        for position in 0..4 {
-            text.push(if position <= triple.len() {
-                digit(bits >> (18 - 6 * position))
-            } else {
-                '='
-            });
-        }
-    }
-    text
+    base64::text(&crc64.to_be_bytes())
 }
 
 fn unix_seconds() -> i64 {
