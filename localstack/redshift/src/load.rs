@@ -11,7 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use crate::backend::Backend;
-use crate::column_types::Options;
+use crate::column_types::{Options, Target};
 use crate::copy::{Copy, Format};
 use crate::errors::{Fields, Found, LoadFault, reworded};
 use crate::history::{self, Ended, HistoryError, LoadedFile};
@@ -218,19 +218,34 @@ async fn feed(
             return Ok(Err(Failure::Ours(fault)));
         }
     };
-    let names: Vec<String> = load
-        .rows
-        .targets
-        .iter()
-        .map(|target| target.name.clone())
-        .collect();
-    if let Err(fields) = backend.ask(&copy_text(load.copy, Some(&names))).await? {
+    if let Err(failure) = begin_rows(backend, load.copy, &load.rows.targets).await? {
+        return Ok(Err(failure));
+    }
+    let fed = feed_groups(backend, load, &files, ended).await?;
+    end_rows(backend, fed).await
+}
+
+/// Has PostgreSQL wait for rows of the columns, in the binary format.
+pub(crate) async fn begin_rows(
+    backend: &mut Backend,
+    copy: &Copy,
+    targets: &[Target],
+) -> io::Result<Result<(), Failure>> {
+    let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+    if let Err(fields) = backend.ask(&copy_text(copy, Some(&names))).await? {
         return Ok(Err(Failure::Behind(reworded(fields))));
     }
-    if let Some(fields) = backend.copy_data(&binary_head()).await? {
-        return Ok(Err(Failure::Behind(reworded(fields))));
-    }
-    match feed_groups(backend, load, &files, ended).await? {
+    let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
+    head.put_bytes(0, 8);
+    send(backend, &head.freeze()).await
+}
+
+/// Ends the rows, whether all of them went in or not.
+pub(crate) async fn end_rows(
+    backend: &mut Backend,
+    fed: Result<(), Failure>,
+) -> io::Result<Result<(), Failure>> {
+    match fed {
         Ok(()) => {}
         Err(Failure::Ours(fault)) => {
             backend.copy_ends(Some("the files do not fit")).await?;
@@ -238,8 +253,8 @@ async fn feed(
         }
         Err(behind) => return Ok(Err(behind)),
     }
-    if let Some(fields) = backend.copy_data(&binary_end()).await? {
-        return Ok(Err(Failure::Behind(reworded(fields))));
+    if let Err(failure) = send(backend, &Bytes::from_static(&[0xff, 0xff])).await? {
+        return Ok(Err(failure));
     }
     Ok(match backend.copy_ends(None).await? {
         None => Ok(()),
@@ -247,16 +262,11 @@ async fn feed(
     })
 }
 
-/// What PostgreSQL's binary COPY begins with.
-pub(crate) fn binary_head() -> Bytes {
-    let mut head = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
-    head.put_bytes(0, 8);
-    head.freeze()
-}
-
-/// And what it ends with.
-pub(crate) fn binary_end() -> Bytes {
-    Bytes::from_static(&[0xff, 0xff])
+async fn send(backend: &mut Backend, bytes: &Bytes) -> io::Result<Result<(), Failure>> {
+    Ok(match backend.copy_data(bytes).await? {
+        None => Ok(()),
+        Some(fields) => Err(Failure::Behind(reworded(fields))),
+    })
 }
 
 async fn open_all(

@@ -16,9 +16,8 @@ use crate::column_types::Target;
 use crate::copy::{Compression, Copy, Json};
 use crate::errors::{FaultyLine, LoadFault, reworded};
 use crate::history::{Ended, LoadedFile};
-use crate::load::{Failure, binary_end, binary_head};
+use crate::load::{Failure, begin_rows, end_rows};
 use crate::objects::{Objects, Source};
-use crate::target_table::copy_text;
 use crate::text_rows::{self, Fault, LineFault, TextRows};
 use crate::text_values::Written;
 use crate::tuple::Limits;
@@ -57,37 +56,23 @@ pub(crate) async fn feed(
         }
     };
     ended.files = sources.iter().map(LoadedFile::of).collect();
-    let names: Vec<String> = load
-        .targets
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
-    if let Err(fields) = backend.ask(&copy_text(load.copy, Some(&names))).await? {
-        return Ok(Err(Failure::Behind(reworded(fields))));
+    if let Err(failure) = begin_rows(backend, load.copy, &load.targets).await? {
+        return Ok(Err(failure));
     }
-    if let Some(fields) = backend.copy_data(&binary_head()).await? {
-        return Ok(Err(Failure::Behind(reworded(fields))));
-    }
+    let mut fed = Ok(());
     for (at, source) in sources.iter().enumerate() {
         match feed_file(backend, load, source).await? {
             Ok(rows) => {
                 ended.files[at].rows = rows;
                 ended.rows += rows;
             }
-            Err(Failure::Ours(fault)) => {
-                backend.copy_ends(Some("the files do not fit")).await?;
-                return Ok(Err(Failure::Ours(fault)));
+            Err(failure) => {
+                fed = Err(failure);
+                break;
             }
-            Err(behind) => return Ok(Err(behind)),
         }
     }
-    if let Some(fields) = backend.copy_data(&binary_end()).await? {
-        return Ok(Err(Failure::Behind(reworded(fields))));
-    }
-    Ok(match backend.copy_ends(None).await? {
-        None => Ok(()),
-        Some(fields) => Err(Failure::Behind(reworded(fields))),
-    })
+    end_rows(backend, fed).await
 }
 
 /// Feeds the rows of one file; their number.
