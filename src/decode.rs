@@ -29,7 +29,7 @@ pub use self::reason::{Found, NestedFlaw, Reason, SyntaxError, TextFlaw};
 use self::place::Places;
 use self::record::Records;
 use self::scan::{Broken, Scanner};
-use crate::facts::Facts;
+use crate::facts::{Facts, MAX_KEYS};
 use crate::frame::{Chunk, Framing, Piece};
 use crate::schema::{ColumnType, Schema};
 
@@ -55,13 +55,43 @@ pub struct Decoded {
     /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
     /// columns, in the order of first appearance
     pub facts: Facts,
-    /// Values left out because no column has their key, by key
-    pub ignored: BTreeMap<Box<str>, u64>,
+    /// Values left out because no column has their key
+    pub ignored: Ignored,
     /// Rejected records, in the order of the input: the first [`MAX_KEPT_REJECTS`], and each after
     /// which nothing more of its source was read. `counts` has all.
     pub rejects: Vec<Reject>,
     /// One entry a source, in the order of the pieces
     pub counts: Vec<SourceCount>,
+}
+
+/// Values left out because no column has their key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// By key, for at most [`MAX_KEYS`] of them
+    pub by_key: BTreeMap<Box<str>, u64>,
+    /// Under further keys
+    pub others: u64,
+}
+
+impl Ignored {
+    /// All of them.
+    pub fn count(&self) -> u64 {
+        self.by_key.values().sum::<u64>() + self.others
+    }
+
+    /// Adds those of another part of the input.
+    pub fn add(&mut self, further: Self) {
+        self.others += further.others;
+        for (key, count) in further.by_key {
+            if let Some(known) = self.by_key.get_mut(&key) {
+                *known += count;
+            } else if self.by_key.len() < MAX_KEYS {
+                self.by_key.insert(key, count);
+            } else {
+                self.others += count;
+            }
+        }
+    }
 }
 
 /// What became of one source's records in a chunk.

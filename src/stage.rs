@@ -21,9 +21,9 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decode::{self, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys};
+use crate::decode::{self, Ignored, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys};
 use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
-use crate::facts::{self, Facts};
+use crate::facts::Facts;
 use crate::frame::{self, Chunk, Feed, FrameError, Framer, Framing, Limits, Range};
 use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
 use crate::rejects::{self, Packed, RejectedData};
@@ -165,35 +165,6 @@ impl Conversion {
     /// Records read, rejected ones included.
     pub fn read(&self) -> u64 {
         self.sources.iter().map(|source| source.read).sum()
-    }
-}
-
-/// Values left out because no column has their key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ignored {
-    /// By key, for at most [`facts::MAX_KEYS`] of them
-    pub by_key: BTreeMap<Box<str>, u64>,
-    /// Under further keys
-    pub others: u64,
-}
-
-impl Ignored {
-    /// All of them.
-    pub fn count(&self) -> u64 {
-        self.by_key.values().sum::<u64>() + self.others
-    }
-
-    /// Adds those of another part of the input.
-    pub fn add(&mut self, by_key: BTreeMap<Box<str>, u64>) {
-        for (key, count) in by_key {
-            if let Some(known) = self.by_key.get_mut(&key) {
-                *known += count;
-            } else if self.by_key.len() < facts::MAX_KEYS {
-                self.by_key.insert(key, count);
-            } else {
-                self.others += count;
-            }
-        }
     }
 }
 
@@ -451,7 +422,7 @@ struct Output {
     seen: Vec<bool>,
     rejects: Vec<Reject>,
     lines: Option<Packed>,
-    ignored: BTreeMap<Box<str>, u64>,
+    ignored: Ignored,
     counts: Vec<SourceCount>,
 }
 

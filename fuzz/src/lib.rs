@@ -3,7 +3,11 @@
 
 #[path = "../../src"]
 mod engine {
-    #![allow(dead_code, unused_imports)]
+    #![allow(
+        dead_code,
+        unused_imports,
+        reason = "the modules are whole, and not all of them is fuzzed"
+    )]
     pub mod schema;
     pub mod facts;
     pub mod source;

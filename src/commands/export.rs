@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
 use super::{directory, rejected, session};
 use crate::database::Session;
-use crate::decode::{Reject, UnknownKeys};
+use crate::decode::{Ignored, Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
 use crate::evolve::{self, Evolve};
 use crate::ledger::{self, Candidate, Policy};
@@ -23,7 +23,7 @@ use crate::settings::{
 };
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
-use crate::stage::{self, Extent, Ignored, Job, Meter, Rejected};
+use crate::stage::{self, Extent, Job, Meter, Rejected};
 use crate::store::{self, S3Options, Store};
 use crate::terminal::Progress;
 
@@ -395,8 +395,7 @@ impl Run<'_> {
                 let work = stage::stage(job, to, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
                 read += conversion.read();
-                ignored.add(conversion.ignored.by_key);
-                ignored.others += conversion.ignored.others;
+                ignored.add(conversion.ignored);
                 let further_rejects = conversion.rejected.first.into_iter();
                 rejected.add(
                     conversion.rejected.count,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::decode::{Reject, Rest, UnknownKeys};
+use crate::decode::{Ignored, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::evolve::Changes;
 use crate::facts::{self, Facts};
@@ -17,7 +17,7 @@ use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
 use crate::sql::{self, TableName};
-use crate::stage::{self, Extent, Ignored, Job, Meter, Options, RejectLimit, Rejected};
+use crate::stage::{self, Extent, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.

@@ -38,23 +38,9 @@ pub(super) fn options(export: &Export) -> stage::Options {
 }
 
 /// The error with the files that have the rejected records.
-pub(super) fn with_files(cause: Cause, written: &[RejectsFile]) -> Cause {
-    match cause {
-        Cause::Rejected {
-            rejected,
-            limit,
-            extent,
-            rejects,
-            alter,
-            ..
-        } => Cause::Rejected {
-            rejected,
-            limit,
-            extent,
-            rejects,
-            alter,
-            files: written.iter().map(|file| file.url.clone()).collect(),
-        },
-        other => other,
+pub(super) fn with_files(mut cause: Cause, written: &[RejectsFile]) -> Cause {
+    if let Cause::Rejected { files, .. } = &mut cause {
+        files.extend(written.iter().map(|file| file.url.clone()));
     }
+    cause
 }

@@ -1,7 +1,5 @@
 //! One record: an object's members into columns and facts, or the first reason why not.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, ArrayRef};
 
 use super::columns::{Bool, Columns, Refusal};
@@ -11,7 +9,7 @@ use super::reason::{NestedFlaw, Reason, SyntaxError};
 use super::scan::{Broken, Escapes, Scanner, Span};
 use super::text::{BadText, resolve};
 use super::time;
-use super::{MAX_ROW_BYTES, UnknownKeys};
+use super::{Ignored, MAX_ROW_BYTES, UnknownKeys};
 use crate::facts::{Facts, KeyFacts, MAX_KEYS, Observation, Observed, TextForm, Untracked};
 use crate::schema::{ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Schema};
 
@@ -74,11 +72,8 @@ pub(super) struct Finished {
     pub(super) rows: u64,
     pub(super) seen: Vec<bool>,
     pub(super) facts: Facts,
-    pub(super) ignored: BTreeMap<Box<str>, u64>,
+    pub(super) ignored: Ignored,
 }
-
-/// Stands for keys that are not tracked, in counts by key.
-const OTHER_KEYS: &str = "other keys";
 
 impl<'s> Records<'s> {
     pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys, longest_record: usize) -> Self {
@@ -114,14 +109,11 @@ impl<'s> Records<'s> {
     pub(super) fn finish(self) -> Finished {
         let (columns, rows) = self.columns.finish();
         let seen = self.seen_null.iter().zip(&columns);
-        let mut ignored: BTreeMap<Box<str>, u64> = (0..)
+        let by_key = (0..)
             .zip(&self.ignored)
             .filter(|(_, count)| **count > 0)
             .map(|(slot, count)| (self.keys.name(slot).into(), *count))
             .collect();
-        if self.ignored_untracked > 0 {
-            ignored.insert(OTHER_KEYS.into(), self.ignored_untracked);
-        }
         Finished {
             rows,
             seen: seen
@@ -129,7 +121,10 @@ impl<'s> Records<'s> {
                 .collect(),
             columns,
             facts: self.facts,
-            ignored,
+            ignored: Ignored {
+                by_key,
+                others: self.ignored_untracked,
+            },
         }
     }
 

@@ -169,12 +169,18 @@ fn values_without_a_column_are_left_out_and_counted() {
     let schema = schema(&[("id", ColumnType::BigInt)]);
     let long = "k".repeat(200);
     let text = format!(
-        "{{\"id\":1,\"x\":[1,{{}}],\"Y\":null,\"{long}\":0}} {{\"X\":1,\"id\":\"bad\"}} {{\"X\":2,\"z\":\"\",\"id\":3}}"
+        "{{\"id\":1,\"x\":[1,{{}}],\"Y\":null,\"{long}\":0}} {{\"X\":1,\"id\":\"bad\"}} {{\"X\":2,\"z\":\"\",\"other keys\":0,\"id\":3}}"
     );
     let decoded = with_unknown(&text, &schema, UnknownKeys::Ignore);
     assert_eq!(cells(&decoded, 0), [Some("1".into()), Some("3".into())]);
-    let ignored: Vec<(&str, u64)> = decoded.ignored.iter().map(|(k, n)| (&**k, *n)).collect();
+    let ignored: Vec<(&str, u64)> = decoded
+        .ignored
+        .by_key
+        .iter()
+        .map(|(k, n)| (&**k, *n))
+        .collect();
     assert_eq!(ignored, [("other keys", 1), ("x", 2), ("z", 1)]);
+    assert_eq!((decoded.ignored.others, decoded.ignored.count()), (1, 5));
     let decoded = with_unknown("{\"id\":1,\"x\":[1,]}", &schema, UnknownKeys::Ignore);
     assert_eq!((decoded.rows, decoded.rejects.len()), (0, 1));
 }
