@@ -5,16 +5,18 @@
 //! (`stage`). The only thing ever tried again is the whole transaction, and only from planning,
 //! after it is certain that the former try did not commit.
 
+mod mutex;
 mod recovery;
 mod table;
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::database::{DatabaseError, Endpoint, Outcome, Session};
+use crate::database::{DatabaseError, Endpoint, Outcome, Patience, Session};
 use crate::ledger::{self, Candidate, Entry, LedgerError, Plan, Policy};
 use crate::receipt::{RejectsFile, Staged, StagedPart};
 use crate::schema::{Column, ColumnType, LoadExpression, Schema};
@@ -23,6 +25,9 @@ use crate::sql::{
     SourceRow, TableName,
 };
 
+use mutex::{Backend, Former};
+
+pub use mutex::{Holder, Wait};
 pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
@@ -36,8 +41,22 @@ pub struct Target {
     pub names: LedgerNames,
     /// Longest wait for the mutex; `None`: as long as it takes
     pub lock_timeout: Option<Duration>,
-    /// Longest time for the COPY; `None`: as long as it takes
+    /// Longest time for the COPY, and for each statement that works on rows; `None`: as long as it takes
     pub copy_timeout: Option<Duration>,
+    /// Who holds the mutex for longer than this while it is waited for is ended; `None`: nobody
+    pub fence: Option<Duration>,
+    /// Is told who holds the mutex while it is waited for
+    pub on_wait: OnWait,
+}
+
+/// Takes what there is to tell while the mutex is waited for.
+pub type OnWait = Arc<dyn Fn(&Wait) + Send + Sync>;
+
+impl Target {
+    /// For statements whose time depends on how many rows there are.
+    fn patience(&self) -> Patience {
+        Patience::with(self.copy_timeout)
+    }
 }
 
 /// What a load is to do, beside what was staged.
@@ -188,26 +207,42 @@ pub enum LoadError {
         what: String,
     },
     /// The mutex was not to be had
-    #[error("waited {seconds} s for the load that holds the mutex of {table}")]
+    #[error("waited {seconds} s for the mutex of {table}, held by {holder}")]
     LockTimeout {
         /// The table
         table: TableName,
         /// How long
         seconds: u64,
+        /// Who had it at last
+        holder: Holder,
     },
     /// The outcome of a load could not be found out
-    #[error("the outcome of load {load_id} into {table} is not known: {reason}")]
+    #[error("the outcome of load {load_id} into {table} is not known")]
     Unknown {
         /// Id of the load
         load_id: String,
         /// The table
         table: TableName,
         /// Why it could not be found out
-        reason: String,
+        #[source]
+        source: Box<LoadError>,
     },
 }
 
+const COPYING: &str = "copy";
+
 impl LoadError {
+    /// Whether the server refused the COPY itself, so that its objects are worth a look.
+    pub fn is_refused_copy(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(DatabaseError::Refused {
+                purpose: COPYING,
+                ..
+            })
+        )
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -225,10 +260,12 @@ impl LoadError {
             Self::Mutex { table, .. } => {
                 Some(format!("it must hold one row with the number of the last load into {table}"))
             }
-            Self::LockTimeout { .. } => Some("run it again, or wait longer with --lock-timeout".into()),
-            Self::Unknown { .. } => {
-                Some("run the same command again: it finds out, and loads only if the former run did not".into())
-            }
+            Self::LockTimeout { .. } => Some(
+                "run it again, or wait longer with --lock-timeout; --fence ends a session that holds it for too long".into(),
+            ),
+            Self::Unknown { .. } => Some(
+                "run the same command again: it finds out, and loads only if this run did not; the staged parts are kept for it".into(),
+            ),
         }
     }
 }
@@ -329,6 +366,36 @@ fn of_sources<'a, T>(
     Some(chosen)
 }
 
+/// How far a load came, for whoever has to find out what became of it.
+struct Attempt {
+    load_id: String,
+    /// Its backend, once the mutex was taken
+    backend: Option<Backend>,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// COMMIT was not sent, so without an answer there is nothing to wait for
+    Open,
+    /// COMMIT was sent, and not answered yet
+    CommitSent,
+    /// COMMIT was answered; only the ledger says by what
+    CommitAnswered,
+}
+
+impl Attempt {
+    /// The backend that may be left behind. One that may be committing is left alone for longer: what it did would
+    /// have to be done again.
+    fn former(&self) -> Option<Former> {
+        let grace = match self.progress {
+            Progress::Open => Duration::from_secs(5),
+            Progress::CommitSent | Progress::CommitAnswered => Duration::from_secs(60),
+        };
+        self.backend.map(|backend| Former { backend, grace })
+    }
+}
+
 /// Runs the transaction, and finds out what became of it when the connection was lost.
 ///
 /// # Errors
@@ -339,10 +406,14 @@ pub async fn load(
     staged: &Staged,
     request: &Request<'_>,
 ) -> Result<Ending, LoadError> {
-    let load_id = random_id();
-    let ended = transaction(session, target, staged, request, &load_id).await;
+    let mut attempt = Attempt {
+        load_id: random_id(),
+        backend: None,
+        progress: Progress::Open,
+    };
+    let ended = transaction(session, target, staged, request, &mut attempt).await;
     let ended = match ended {
-        Err(LoadError::Database(error)) => judge(error, target, &load_id).await,
+        Err(LoadError::Database(error)) => judge(error, target, &attempt).await,
         other => other,
     };
     // whatever it was, it is known now, or never will be here
@@ -351,31 +422,29 @@ pub async fn load(
 }
 
 /// What a database error during the transaction comes to.
-async fn judge(error: DatabaseError, target: &Target, load_id: &str) -> Result<Ending, LoadError> {
-    let was_locking = matches!(
-        &error,
-        DatabaseError::Refused {
-            purpose: LOCKING,
-            ..
-        }
-    );
-    match error.outcome() {
+async fn judge(
+    error: DatabaseError,
+    target: &Target,
+    attempt: &Attempt,
+) -> Result<Ending, LoadError> {
+    let load_id = &attempt.load_id;
+    let outcome = match attempt.progress {
+        // an error afterwards says nothing of COMMIT
+        Progress::CommitAnswered => Outcome::Unknown,
+        Progress::Open | Progress::CommitSent => error.outcome(),
+    };
+    match outcome {
         Outcome::RolledBack if is_retryable(&error) => {
             tracing::info!(%error, "the server asks for another try");
             Ok(Ending::PlanAgain(Reason::Conflict))
         }
-        Outcome::RolledBack if was_locking && error.code() == Some("57014") => {
-            Err(LoadError::LockTimeout {
-                table: target.table.clone(),
-                seconds: target.lock_timeout.unwrap_or_default().as_secs(),
-            })
-        }
         Outcome::RolledBack => Err(error.into()),
         Outcome::Unknown => {
             tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
-            Ok(match recovery::resolve(target, load_id).await? {
+            let resolved = recovery::resolve(target, load_id, attempt.former()).await?;
+            Ok(match resolved {
                 Some(number) => Ending::Committed(Committed {
-                    load_id: load_id.to_owned(),
+                    load_id: load_id.clone(),
                     number,
                     notices: Vec::new(),
                 }),
@@ -392,13 +461,10 @@ fn milliseconds(bound: Option<Duration>) -> u64 {
     })
 }
 
+/// Transactions in each other's way, or a table or column that somebody else has made.
 fn is_retryable(error: &DatabaseError) -> bool {
-    matches!(error.code(), Some("1023" | "40001" | "40P01" | "42P07" | "42701"))
-        // Redshift puts its own number into the message
-        || matches!(error, DatabaseError::Refused { source, .. } if source.message.trim() == "1023")
+    error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
 }
-
-const LOCKING: &str = "lock the mutex";
 
 /// The load, in the order that makes it exact. Each statement waits for the answer to the one
 /// before: a session that lost its client while queued for the lock runs nothing afterwards.
@@ -407,31 +473,20 @@ async fn transaction(
     target: &Target,
     staged: &Staged,
     request: &Request<'_>,
-    load_id: &str,
+    attempt: &mut Attempt,
 ) -> Result<Ending, LoadError> {
-    let names = &target.names;
-    session
-        .run(
-            "bound the wait for the mutex",
-            &sql::set_statement_timeout(milliseconds(target.lock_timeout)),
-        )
-        .await?;
-    session.run("begin", &sql::begin()).await?;
-    // first, since the snapshot must come after it; sent once and waited for
-    session.run(LOCKING, &sql::lock_mutex(names)).await?;
-    session
-        .run(
-            "lift the bound",
-            &sql::set_statement_timeout(milliseconds(target.copy_timeout)),
-        )
-        .await?;
+    let is_told_of = mutex::tells_of_transactions(&session).await?;
+    mutex::begin(&session, target, None).await?;
     let Some(number) = take_number(&session, target).await? else {
         return roll_back(&session, Reason::Ledger).await;
     };
+    if is_told_of {
+        attempt.backend = mutex::own_backend(&session).await?;
+    }
     if ledger_differs(&session, target, staged, request).await? {
         return roll_back(&session, Reason::Ledger).await;
     }
-    run_users(&session, "--pre-sql", request.pre_sql).await?;
+    run_users(&session, target, "--pre-sql", request.pre_sql).await?;
     if request.table.oid.is_none() {
         session
             .run(
@@ -443,19 +498,20 @@ async fn transaction(
         return roll_back(&session, Reason::Table).await;
     }
     copy(&session, target, staged, request).await?;
-    run_users(&session, "--post-sql", request.post_sql).await?;
-    record(&session, target, staged, request, load_id, number).await?;
+    run_users(&session, target, "--post-sql", request.post_sql).await?;
+    record(&session, target, staged, request, &attempt.load_id, number).await?;
+    attempt.progress = Progress::CommitSent;
     commit(&session, request.interrupt).await?;
+    attempt.progress = Progress::CommitAnswered;
     // the client library drops COMMIT's tag, and a server may answer it with ROLLBACK: only the
     // ledger's row is proof
-    let found = session
-        .run("read the load back", &sql::find_load(names, load_id))
-        .await?;
+    let statement = sql::find_load(&target.names, &attempt.load_id);
+    let found = session.run("read the load back", &statement).await?;
     if found.rows.is_empty() {
         return Ok(Ending::PlanAgain(Reason::Lost));
     }
     Ok(Ending::Committed(Committed {
-        load_id: load_id.to_owned(),
+        load_id: attempt.load_id.clone(),
         number,
         notices: session.take_notices(),
     }))
@@ -547,11 +603,15 @@ pub fn candidates(staged: &Staged) -> Vec<Candidate> {
 
 async fn run_users(
     session: &Session,
+    target: &Target,
     purpose: &'static str,
     statements: &[String],
 ) -> Result<(), LoadError> {
     for statement in statements {
-        session.run(purpose, &sql::users(statement)).await?;
+        let statement = sql::users(statement);
+        session
+            .run_with(target.patience(), purpose, &statement)
+            .await?;
     }
     Ok(())
 }
@@ -645,7 +705,9 @@ async fn copy(
         request.manifest_url,
         request.authorization,
     );
-    session.run("copy", &statement).await?;
+    session
+        .run_with(target.patience(), COPYING, &statement)
+        .await?;
     let copied = session
         .number("count the copied rows", &sql::last_copy_count())
         .await?;
@@ -658,7 +720,11 @@ async fn copy(
     if temporary {
         let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
         let inserted = session
-            .run("insert from the temporary table", &statement)
+            .run_with(
+                target.patience(),
+                "insert from the temporary table",
+                &statement,
+            )
             .await?;
         prove("INSERT", inserted.affected)?;
     }
