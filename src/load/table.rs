@@ -314,10 +314,11 @@ pub enum Adopted {
 
 /// The columns that the table has already.
 pub(super) fn without(schema: &Schema, add: &[Column]) -> Schema {
-    let is_there = |column: &&Column| !add.iter().any(|new| new.name == column.name);
-    Schema {
-        columns: schema.columns.iter().filter(is_there).cloned().collect(),
-    }
+    let mut there = schema.clone();
+    there
+        .columns
+        .retain(|column| !add.iter().any(|new| new.name == column.name));
+    there
 }
 
 /// Whether the table still takes what was staged. From here to the end of the transaction it cannot

@@ -74,9 +74,7 @@ fn a_wider_column_takes_what_was_planned_and_a_narrower_one_does_not() {
 
 #[test]
 fn a_temporary_table_is_used_only_where_it_must_be() {
-    let schema = |target| Schema {
-        columns: vec![Column::new("c", target, Nullability::Nullable)],
-    };
+    let schema = |target| Schema::of(vec![Column::new("c", target, Nullability::Nullable)]);
     let table = |has_default| Table {
         oid: Some(1),
         columns: vec![TableColumn {

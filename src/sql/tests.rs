@@ -13,13 +13,11 @@ fn table(schema: &str, table: &str) -> TableName {
 
 fn schema() -> Schema {
     let column = |name, target| Column::new(name, target, Nullability::Nullable);
-    Schema {
-        columns: vec![
-            column("id", ColumnType::BigInt),
-            column("pay\"load", ColumnType::Super),
-            column("at", ColumnType::Time),
-        ],
-    }
+    Schema::of(vec![
+        column("id", ColumnType::BigInt),
+        column("pay\"load", ColumnType::Super),
+        column("at", ColumnType::Time),
+    ])
 }
 
 #[test]
