@@ -189,6 +189,7 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
+        scope: String::new(),
         schema: Schema::default(),
         unknown: UnknownKeys::Collect,
         options: options(conversion),
