@@ -53,7 +53,7 @@ pub struct Decoded {
     /// For each column whether any of them had its key, be it with null
     pub seen: Vec<bool>,
     /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
-    /// columns, in the order of first appearance
+    /// columns (of all columns, if that is wanted), in the order of first appearance
     pub facts: Facts,
     /// Values left out because no column has their key
     pub ignored: Ignored,
@@ -150,6 +150,8 @@ pub enum Rest {
 pub enum UnknownKeys {
     /// Gather facts about their values; with an empty schema that is the inference
     Collect,
+    /// The same, and about the values of the columns too
+    CollectAll,
     /// Reject the record
     Reject,
     /// Leave their values out, and count them

@@ -17,7 +17,7 @@ use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
 use crate::sql::{self, TableName};
-use crate::stage::{self, Extent, Job, Meter, Options, RejectLimit, Rejected};
+use crate::stage::{self, Columns, Extent, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
@@ -75,6 +75,24 @@ pub(super) fn options(conversion: &ConversionSettings) -> Options {
         rejects: None,
         input: conversion.input_format,
     }
+}
+
+/// The columns of a table that is yet to be made, chosen while its parts are made. One that gets a column for all
+/// other keys must know first which those are: none, as every key gets a column.
+pub(super) fn columns_to_come(conversion: &ConversionSettings) -> Option<Columns> {
+    match conversion.unknown_keys {
+        UnknownKeysSetting::Error | UnknownKeysSetting::Ignore => Some(Columns::Inferred),
+        UnknownKeysSetting::Rest(_) => None,
+    }
+}
+
+/// What to say of columns that were chosen while parts were made.
+///
+/// # Errors
+/// If none could be chosen.
+pub(super) fn chosen_notes(facts: &Facts) -> Result<Vec<String>, Cause> {
+    let chosen = facts::choose(facts)?;
+    Ok(chosen.notes.iter().map(ToString::to_string).collect())
 }
 
 /// What becomes of keys without a column, now that the columns are known. A table that is yet to be made
@@ -183,8 +201,7 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
-        schema: Schema::default(),
-        unknown: UnknownKeys::Collect,
+        columns: Columns::Inferred,
         options: options(conversion),
     };
     let meter = Arc::new(Meter::default());

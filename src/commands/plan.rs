@@ -15,7 +15,7 @@ use crate::report::{
 use crate::schema::Schema;
 use crate::settings::Plan;
 use crate::sql;
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Columns, Job, Meter};
 use crate::terminal::Progress;
 
 /// Runs the command.
@@ -52,8 +52,10 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     progress.phase("checking every record");
     let job = Job {
         sources: sources.clone(),
-        schema: schema.clone(),
-        unknown,
+        columns: Columns::Known {
+            schema: schema.clone(),
+            unknown,
+        },
         options: inputs::options(&plan.conversion),
     };
     let meter = Arc::new(Meter::default());

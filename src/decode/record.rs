@@ -296,7 +296,9 @@ impl<'s> Records<'s> {
                     }
                     UnknownKeys::Ignore => self.pass_over(scanner, at, START)?,
                     // No schema will come of it, but the record is kept
-                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, at)?,
+                    UnknownKeys::Collect | UnknownKeys::CollectAll | UnknownKeys::Reject => {
+                        self.judge(scanner, at)?
+                    }
                 }
                 return Ok(last);
             }
@@ -314,7 +316,7 @@ impl<'s> Records<'s> {
                 self.store(scanner, slot, column)?
             }
             _ => match self.unknown {
-                UnknownKeys::Collect => self.observe(scanner, slot)?,
+                UnknownKeys::Collect | UnknownKeys::CollectAll => self.observe(scanner, slot)?,
                 UnknownKeys::Reject => self.refuse_unknown(scanner, at)?,
                 UnknownKeys::Ignore => self.pass_over(scanner, at, slot)?,
                 UnknownKeys::Rest(column) => self.keep_member(scanner, at, column)?,
@@ -486,44 +488,68 @@ impl<'s> Records<'s> {
                 return Err(self.missing(at, column));
             }
             self.nulls.push(column);
+            self.note(slot, Observed::Null, 4);
             return Ok(());
         }
         if definition.target == ColumnType::Super {
             return self.store_nested(scanner, slot, column);
         }
-        let stored = match first {
+        let (stored, value) = match first {
             b'"' => {
                 let span = scanner.string()?;
                 match resolve(scanner, span, &mut self.scratch) {
-                    Ok(text) => self.columns.text(column, text),
+                    Ok(text) => {
+                        let value = match self.unknown {
+                            UnknownKeys::CollectAll => observed_text(text),
+                            _ => Observed::Null,
+                        };
+                        (self.columns.text(column, text), value)
+                    }
                     Err(bad) => return Err(self.bad_text(slot, bad)),
                 }
             }
             b'-' | b'0'..=b'9' => {
                 let number = scanner.number()?;
-                self.columns.number(column, &number)
+                let value = match self.unknown {
+                    UnknownKeys::CollectAll => Observed::Number(number.shape()),
+                    _ => Observed::Null,
+                };
+                (self.columns.number(column, &number), value)
             }
             b't' => {
                 scanner.word(b"true")?;
-                self.columns.boolean(column, Bool::True)
+                (self.columns.boolean(column, Bool::True), Observed::Boolean)
             }
             b'f' => {
                 scanner.word(b"false")?;
-                self.columns.boolean(column, Bool::False)
+                (self.columns.boolean(column, Bool::False), Observed::Boolean)
             }
             b'{' | b'[' => {
                 let found = scanner.kind();
                 nested::value(scanner, &mut self.work, Check::Grammar)?;
-                Err(self.columns.refuse_nested(column, found))
+                (
+                    Err(self.columns.refuse_nested(column, found)),
+                    Observed::Nested,
+                )
             }
             _ => return Err(scanner.unexpected(SyntaxError::ExpectedValue).into()),
         };
         match stored {
             Ok(bytes) => {
                 self.row_bytes += bytes;
+                self.note(slot, value, (scanner.at - at) as u64);
                 Ok(())
             }
             Err(refusal) => Err(self.refused(at, column, refusal)),
+        }
+    }
+
+    /// A column's value, where facts of those are wanted.
+    #[inline(always)]
+    fn note(&mut self, slot: Slot, value: Observed, json_bytes: u64) {
+        if self.unknown == UnknownKeys::CollectAll {
+            self.observed
+                .push((slot, Observation { value, json_bytes }));
         }
     }
 
@@ -563,13 +589,18 @@ impl<'s> Records<'s> {
         slot: Slot,
         column: usize,
     ) -> Result<(), Stop> {
+        let start = scanner.at;
         let json = self.nested_text(scanner, slot)?;
         self.row_bytes += self.columns.nested(column, json);
-        let observation = Observation {
-            value: Observed::Nested,
-            json_bytes: json.len() as u64,
-        };
-        self.observed.push((slot, observation));
+        let json_bytes = json.len() as u64;
+        let is_scalar = !matches!(json.as_bytes()[0], b'{' | b'[');
+        if is_scalar && self.unknown == UnknownKeys::CollectAll {
+            // what it is matters too, not only its length
+            return self.observe(&mut scanner.back_at(start), slot);
+        }
+        let value = Observed::Nested;
+        self.observed
+            .push((slot, Observation { value, json_bytes }));
         Ok(())
     }
 
@@ -621,12 +652,17 @@ impl<'s> Records<'s> {
         span: Span,
     ) -> Result<Observed, Stop> {
         match resolve(scanner, span, &mut self.scratch) {
-            Ok(text) => Ok(Observed::Text {
-                form: time::moment(text.as_bytes()).map_or(TextForm::Other, time::Moment::form),
-                bytes: text.len() as u64,
-            }),
+            Ok(text) => Ok(observed_text(text)),
             Err(bad) => Err(self.bad_text(slot, bad)),
         }
+    }
+}
+
+#[inline]
+fn observed_text(text: &str) -> Observed {
+    Observed::Text {
+        form: time::moment(text.as_bytes()).map_or(TextForm::Other, time::Moment::form),
+        bytes: text.len() as u64,
     }
 }
 
