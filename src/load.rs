@@ -558,10 +558,11 @@ async fn run_users(
 
 /// The columns that the table has already.
 fn without(schema: &Schema, add: &[Column]) -> Schema {
-    let is_there = |column: &&Column| !add.iter().any(|new| new.name == column.name);
-    Schema {
-        columns: schema.columns.iter().filter(is_there).cloned().collect(),
-    }
+    let mut there = schema.clone();
+    there
+        .columns
+        .retain(|column| !add.iter().any(|new| new.name == column.name));
+    there
 }
 
 /// Whether the table still takes what was staged. From here to the end of the transaction it cannot
@@ -809,9 +810,7 @@ mod tests {
 
     #[test]
     fn a_temporary_table_is_used_only_where_it_must_be() {
-        let schema = |target| Schema {
-            columns: vec![Column::new("c", target, Nullability::Nullable)],
-        };
+        let schema = |target| Schema::of(vec![Column::new("c", target, Nullability::Nullable)]);
         let table = |has_default| Table {
             oid: Some(1),
             columns: vec![TableColumn {

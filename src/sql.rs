@@ -730,13 +730,11 @@ mod tests {
 
     fn schema() -> Schema {
         let column = |name, target| Column::new(name, target, Nullability::Nullable);
-        Schema {
-            columns: vec![
-                column("id", ColumnType::BigInt),
-                column("pay\"load", ColumnType::Super),
-                column("at", ColumnType::Time),
-            ],
-        }
+        Schema::of(vec![
+            column("id", ColumnType::BigInt),
+            column("pay\"load", ColumnType::Super),
+            column("at", ColumnType::Time),
+        ])
     }
 
     #[test]

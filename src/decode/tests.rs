@@ -40,9 +40,7 @@ pub(super) fn chunk(framing: Framing, bytes: impl AsRef<[u8]>) -> Chunk {
 pub(super) fn schema(columns: &[(&str, ColumnType)]) -> Schema {
     let nullable =
         |(name, kind): &(&str, ColumnType)| Column::new(*name, *kind, Nullability::Nullable);
-    Schema {
-        columns: columns.iter().map(nullable).collect(),
-    }
+    Schema::of(columns.iter().map(nullable).collect())
 }
 
 /// Decodes lines with exactly the columns of the schema.
