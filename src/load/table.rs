@@ -6,7 +6,8 @@ use crate::ledger;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
-use super::{LoadError, Target, fits, milliseconds, random_id, take_number};
+use super::transaction::{LOCKING, take_number};
+use super::{LoadError, Target, milliseconds, random_id};
 
 /// A column of the target as the catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadE
         sql::begin(),
         sql::lock_mutex(&target.names),
     ] {
-        holder.run(super::LOCKING, &statement).await?;
+        holder.run(LOCKING, &statement).await?;
     }
     let session = database::connect(&target.endpoint).await?;
     session.run(PURPOSE, &patience).await?;
@@ -309,4 +310,49 @@ pub enum Adopted {
     Empty,
     /// A ledger was made and this many rows recorded as what stood there before
     Rows(u64),
+}
+
+/// The columns that the table has already.
+pub(super) fn without(schema: &Schema, add: &[Column]) -> Schema {
+    let mut there = schema.clone();
+    there
+        .columns
+        .retain(|column| !add.iter().any(|new| new.name == column.name));
+    there
+}
+
+/// Whether the table still takes what was staged. From here to the end of the transaction it cannot
+/// be altered.
+pub(super) async fn still_fits(
+    session: &mut Session,
+    target: &Target,
+    schema: &Schema,
+) -> Result<bool, LoadError> {
+    let statement = sql::describe_target(&target.table, schema);
+    let described = match session
+        .describe("look at the table under the lock", &statement)
+        .await
+    {
+        Ok(described) => described,
+        // undefined table or column
+        Err(error) if matches!(error.code(), Some("42P01" | "42703")) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(described.len() == schema.columns.len()
+        && schema
+            .columns
+            .iter()
+            .zip(described)
+            .all(|(column, (_, described))| fits(column, described)))
+}
+
+pub(super) fn fits(column: &Column, described: Option<ColumnType>) -> bool {
+    match (column.target, described) {
+        // described through a function: that the column takes it is the check
+        (ColumnType::Super | ColumnType::Varbyte(_), _) => true,
+        (ColumnType::Varchar(planned), Some(ColumnType::Varchar(now)))
+        | (ColumnType::Char(planned), Some(ColumnType::Char(now))) => now >= planned,
+        (planned, Some(now)) => planned == now,
+        (_, None) => false,
+    }
 }
