@@ -165,7 +165,9 @@ impl Run<'_> {
                 .as_ref()
                 .is_none_or(|batch| !self.is_taken(&table, &batch.staged.schema))
             {
-                pending = inputs::spool(pending, &self.export.conversion)?;
+                if !inputs::may_pass_by(&self.export.conversion, &table) {
+                    pending = inputs::spool(pending, &self.export.conversion)?;
+                }
                 batch = Some(self.stage(pending.clone(), &table, spanning).await?);
             }
             let made = batch.as_ref().expect("a batch was made above");
@@ -464,7 +466,9 @@ impl Run<'_> {
             "{}:{}",
             self.target.endpoint.host, self.target.endpoint.port
         );
-        let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
+        let is_stream = sources
+            .iter()
+            .any(|s| s.is_stream() || matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
         KeyPrefix {
             endpoint: &endpoint,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::decode::{Ignored, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
-use crate::evolve::Changes;
+use crate::evolve::{Changes, Evolve};
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
-use crate::load::Table;
+use crate::load::{Table, TableColumn};
 use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
@@ -47,8 +47,16 @@ pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Caus
     Ok((found, warnings))
 }
 
-/// Makes every source readable more than once: streams are copied into an unlinked file. A schema
-/// that turns out too narrow, and a load that must be planned again, read the input twice.
+/// Whether streams may pass by, read once. Where the schema is not known, or has columns whose values may be longer
+/// than provided for, records may have to be read twice.
+pub(super) fn may_pass_by(conversion: &ConversionSettings, table: &Table) -> bool {
+    let is_nested = |column: &TableColumn| column.column_type == Some(ColumnType::Super);
+    table.oid.is_some()
+        && conversion.evolve == Evolve::Nothing
+        && !table.columns.iter().any(is_nested)
+}
+
+/// Makes every source readable more than once: streams are kept in an unlinked file.
 pub(super) fn spool(
     sources: Vec<Source>,
     conversion: &ConversionSettings,
