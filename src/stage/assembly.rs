@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use super::guess;
 use super::work::{Event, Form, Forms, Output, Task, WorkError, Worked};
 use super::{Attempt, Extent, Go, Made, Rejected, Sink, StageError};
-use crate::decode::{self, Ignored, SourceCount};
+use crate::decode::{Ignored, Outgrown, SourceCount};
 use crate::encode::{self, PartBuilder, RowGroup};
 use crate::facts::Facts;
 use crate::frame::{Chunk, Piece, Range};
@@ -192,7 +192,7 @@ impl<'a> Assembly<'a> {
         if !self.is_resent {
             self.look(&one.chunk, one.checksum, &mut output)?;
         }
-        if let Some(widened) = self.outgrown() {
+        if let Some(widened) = self.outgrown(&output.outgrown) {
             return Ok(Taken::Begin(widened));
         }
         let is_right = self.is_resent || is_made_for(&output, self.form.as_ref());
@@ -268,12 +268,11 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// Nested values that are longer than the columns they are staged in.
-    fn outgrown(&self) -> Option<Attempt> {
+    /// Room for nested values that are longer than their columns. Guessed columns have it, or change with the facts.
+    fn outgrown(&self, outgrown: &[Outgrown]) -> Option<Attempt> {
         let Forms::Known(form) = &self.go.forms else {
             return None;
         };
-        let outgrown = decode::outgrown(&form.schema, &self.facts);
         if outgrown.is_empty() {
             return None;
         }

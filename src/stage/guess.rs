@@ -86,6 +86,7 @@ pub(super) fn is_certain(reason: &Reason) -> bool {
         | Reason::RecordTooLong { .. } => true,
         Reason::UnknownKey { .. }
         | Reason::Missing { .. }
+        | Reason::NoPath { .. }
         | Reason::Mismatch { .. }
         | Reason::TooLong { .. }
         | Reason::Undeclared { .. }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use super::guess::{self, Guess};
 use super::{Go, InputFormat, Job, Options, StageError};
-use crate::decode::{self, Decoded, Ignored, Reject, RejectedRecord, SourceCount, UnknownKeys};
+use crate::decode::{
+    self, Decoded, Given, Ignored, Outgrown, Reject, RejectedRecord, SourceCount, UnknownKeys,
+};
 use crate::encode::{Compression, EncodeError, Encoder, RowGroup};
 use crate::facts::Facts;
 use crate::frame::{Chunk, Feed, Framer};
@@ -82,6 +84,7 @@ pub(super) struct Output {
     pub(super) rows: u64,
     pub(super) facts: Facts,
     pub(super) seen: Vec<bool>,
+    pub(super) outgrown: Vec<Outgrown>,
     pub(super) rejects: Vec<Reject>,
     pub(super) lines: Option<Packed>,
     pub(super) ignored: Ignored,
@@ -239,7 +242,8 @@ fn decoded_and_encoded(
             lines.get_or_insert_default().add(name, rejected, data);
         }
     };
-    let decoded = decode::decode_logged(chunk, &form.schema, unknown, &mut log)
+    let given = Given::default();
+    let decoded = decode::decode_logged(chunk, &form.schema, unknown, &given, &mut log)
         .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match &form.encoder {
         Some(encoder) if decoded.rows > 0 => {
@@ -266,6 +270,7 @@ fn output(
         rows: decoded.rows,
         facts: decoded.facts,
         seen: decoded.seen,
+        outgrown: decoded.outgrown,
         rejects: decoded.rejects,
         lines,
         ignored: decoded.ignored,
