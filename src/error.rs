@@ -181,6 +181,7 @@ impl Cause {
             | Self::ColumnType { .. }
             | Self::RestColumn { .. }
             | Self::Store(StoreError::PlainHttp { .. })
+            | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
                 LoadError::NotAdopted { .. }
                 | LoadError::NoLedger { .. }

@@ -13,6 +13,7 @@
 
 mod assembly;
 mod guess;
+mod lineage;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decode::{self, Ignored, Reject, Rest, UnknownKeys};
+use crate::decode::{self, GivenError, Ignored, MappingError, Reject, Rest, UnknownKeys};
 use crate::encode::{Compression, EncodeError, Part};
 use crate::facts::{self, Facts};
 use crate::frame::{FrameError, Framing, Limits};
@@ -36,6 +37,7 @@ use crate::store::{self, Store, StoreError};
 
 use assembly::{Assembled, Assembly};
 use guess::Guess;
+use lineage::Lineage;
 use work::{Event, Form, Forms, Task};
 
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
@@ -47,6 +49,8 @@ const UPLOADS: usize = 3;
 pub struct Job {
     /// Sources, in input order; all can be read again
     pub sources: Vec<Source>,
+    /// What their ids are made with, see [`crate::ledger::source_id`]
+    pub scope: String,
     /// Columns of the parts
     pub columns: Columns,
     /// How
@@ -243,6 +247,12 @@ pub enum StageError {
     /// Where its records end
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// What the columns are to take
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// What a source is to give
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// Columns into Parquet
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -267,6 +277,8 @@ impl StageError {
             Self::Source(error) => error.hint().map(str::to_owned),
             Self::Frame(error) => error.hint().map(str::to_owned),
             Self::Store(error) => error.hint(),
+            Self::Mapping(error) => Some(error.hint().to_owned()),
+            Self::Given(error) => Some(error.hint().to_owned()),
             Self::Changed { .. } => Some("load files that nobody writes to any more".into()),
             Self::Encode(_) | Self::Stopped => None,
         }
@@ -409,6 +421,10 @@ fn on_a_thread(
 /// # Errors
 /// [`StageError`]
 pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, StageError> {
+    if let Columns::Known { schema, unknown } = &job.columns {
+        decode::check_mapping(schema, *unknown)?;
+    }
+    let lineage = Lineage::new(job, sink)?;
     let mut framings: Vec<Option<Framing>> = vec![None; job.sources.len()];
     let mut columns = job.columns.clone();
     loop {
@@ -416,6 +432,7 @@ pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, Stag
         let go = Go {
             job,
             forms,
+            lineage: &lineage,
             framings: &framings,
             sink,
             meter,
@@ -445,6 +462,8 @@ struct Go<'a> {
     job: &'a Job,
     /// What chunks are decoded into
     forms: Forms,
+    /// What sources give their records themselves
+    lineage: &'a Lineage,
     /// How records stand in each source, where it is not to be guessed
     framings: &'a [Option<Framing>],
     sink: &'a Sink,
@@ -501,7 +520,11 @@ fn attempt(go: &Go<'_>) -> Result<Attempt, StageError> {
         let finished = reader.join().expect("the reader does not panic");
         match assembled? {
             Some(attempt) => Ok(attempt),
-            None => assembly.finish(finished?),
+            None => {
+                let finished = finished?;
+                go.lineage.check(go.job, &finished)?;
+                assembly.finish(finished)
+            }
         }
     })
 }

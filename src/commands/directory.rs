@@ -34,6 +34,7 @@ pub(super) async fn stage_into(
     let is_inferred = matches!(columns, Columns::Inferred);
     let job = Job {
         sources: sources.clone(),
+        scope: export.inputs.scope.clone(),
         columns,
         options: rejected::options(export),
     };

@@ -502,6 +502,7 @@ impl Run<'_> {
                     .expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
+                    scope: self.policy.scope.clone(),
                     columns: columns.clone(),
                     options: rejected::options(self.export),
                 };

@@ -215,6 +215,7 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
+        scope: String::new(),
         columns: Columns::Inferred,
         options: options(conversion),
     };

@@ -52,6 +52,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     progress.phase("checking every record");
     let job = Job {
         sources: sources.clone(),
+        scope: plan.inputs.scope.clone(),
         columns: Columns::Known {
             schema: schema.clone(),
             unknown,

@@ -84,6 +84,7 @@ fn run(
     };
     let job = Job {
         sources: files.iter().enumerate().map(source).collect(),
+        scope: String::new(),
         columns,
         options: Options {
             limits: Limits {

@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
 
 use super::guess::{self, Guess};
-use super::{Go, InputFormat, Job, Options, StageError};
+use super::{Go, InputFormat, Options, StageError};
 use crate::decode::{
-    self, Decoded, Given, Ignored, Outgrown, Reject, RejectedRecord, SourceCount, UnknownKeys,
+    self, Decoded, Ignored, Outgrown, Reject, RejectedRecord, SourceCount, UnknownKeys,
 };
 use crate::encode::{Compression, EncodeError, Encoder, RowGroup};
 use crate::facts::Facts;
@@ -190,9 +190,9 @@ pub(super) fn work(go: &Go<'_>, tasks: &Mutex<Receiver<Task>>, done: &SyncSender
             return;
         };
         let outcome = match (form, &go.forms) {
-            (Some(form), _) => under(&chunk, &form, go.job),
-            (None, Forms::Known(form)) => under(&chunk, form, go.job),
-            (None, Forms::Guessed(guess)) => by_guess(&chunk, guess, go.job),
+            (Some(form), _) => under(&chunk, &form, go),
+            (None, Forms::Known(form)) => under(&chunk, form, go),
+            (None, Forms::Guessed(guess)) => by_guess(&chunk, guess, go),
         };
         let may_be_read_again = go.only.is_some() || matches!(go.forms, Forms::Guessed(_));
         let worked = Worked {
@@ -207,15 +207,15 @@ pub(super) fn work(go: &Go<'_>, tasks: &Mutex<Receiver<Task>>, done: &SyncSender
 }
 
 /// Decodes and encodes.
-fn under(chunk: &Chunk, form: &Arc<Form>, job: &Job) -> Result<Output, WorkError> {
-    decoded_and_encoded(chunk, form, form.unknown, job)
+fn under(chunk: &Chunk, form: &Arc<Form>, go: &Go<'_>) -> Result<Output, WorkError> {
+    decoded_and_encoded(chunk, form, form.unknown, go)
 }
 
 /// Decodes into the guessed columns and gathers the facts of all keys on the way. Where records are rejected that other
 /// columns might take, the facts are gathered anew, as if nothing were known of the columns.
-fn by_guess(chunk: &Chunk, guess: &Guess, job: &Job) -> Result<Output, WorkError> {
+fn by_guess(chunk: &Chunk, guess: &Guess, go: &Go<'_>) -> Result<Output, WorkError> {
     if let Some(form) = guess.form(chunk) {
-        let output = decoded_and_encoded(chunk, &form, UnknownKeys::CollectAll, job)?;
+        let output = decoded_and_encoded(chunk, &form, UnknownKeys::CollectAll, go)?;
         let rejected: u64 = output.counts.iter().map(|count| count.rejected).sum();
         let all_known = output.rejects.len() as u64 == rejected;
         if all_known && output.rejects.iter().all(|r| guess::is_certain(&r.reason)) {
@@ -231,8 +231,9 @@ fn decoded_and_encoded(
     chunk: &Chunk,
     form: &Arc<Form>,
     unknown: UnknownKeys,
-    job: &Job,
+    go: &Go<'_>,
 ) -> Result<Output, WorkError> {
+    let Go { job, lineage, .. } = *go;
     let mut lines: Option<rejects::Lines> = None;
     // without parts there is nobody to take lines either
     let wanted = job.options.rejects.filter(|_| form.encoder.is_some());
@@ -242,8 +243,7 @@ fn decoded_and_encoded(
             lines.get_or_insert_default().add(name, rejected, data);
         }
     };
-    let given = Given::default();
-    let decoded = decode::decode_logged(chunk, &form.schema, unknown, &given, &mut log)
+    let decoded = decode::decode_logged(chunk, &form.schema, unknown, &lineage.given, &mut log)
         .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match &form.encoder {
         Some(encoder) if decoded.rows > 0 => {
