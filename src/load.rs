@@ -23,7 +23,7 @@ use crate::sql::{
     SourceRow, TableName,
 };
 
-pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
+pub use table::{Adopted, Table, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]
@@ -670,7 +670,7 @@ async fn copy(
 /// input never has is to get the table's default.
 fn needs_temporary(schema: &Schema, seen: &[bool], table: &Table) -> bool {
     schema.columns.iter().zip(seen).any(|(column, seen)| {
-        column.expression != LoadExpression::Identity || (!seen && table.has_default(&column.name))
+        column.expression != LoadExpression::Identity || (!seen && table.has_default(column))
     })
 }
 
@@ -704,6 +704,7 @@ async fn record(
         target_oid: oid,
         mode: "append",
         options: request.policy.options.clone(),
+        lineage: staged.schema.has_lineage(),
         origin: request.policy.origin.clone(),
         records: loaded.iter().map(|s| s.rows()).sum(),
         rejected: loaded.iter().map(|s| s.rejected).sum(),
@@ -739,8 +740,9 @@ async fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evolve::TableColumn;
     use crate::receipt::StagedSource;
-    use crate::schema::Nullability;
+    use crate::schema::{DefaultValue, Definition, Nullability};
 
     fn staged(parts: &[&[u32]]) -> Staged {
         Staged {
@@ -846,5 +848,17 @@ mod tests {
             &[true],
             &table(false)
         ));
+        // the default of a column that the load itself makes
+        let defined = Schema::of(vec![
+            Column::new("new", ColumnType::BigInt, Nullability::Nullable).with_definition(
+                Definition {
+                    default: Some(DefaultValue::Number("7".into())),
+                    ..Definition::default()
+                },
+            ),
+        ]);
+        for seen in [true, false] {
+            assert_eq!(needs_temporary(&defined, &[seen], &Table::default()), !seen);
+        }
     }
 }

@@ -10,7 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::evolve::{Changes, Widening};
 use crate::ledger::{Entry, Origin};
-use crate::schema::{Column, ColumnType, LoadExpression, Schema};
+use crate::schema::{
+    Column, ColumnType, DefaultValue, Distribution, LoadExpression, Nullability, Schema, SortKey,
+    TableDefinition,
+};
 
 /// Most rows of one INSERT.
 pub const MAX_INSERT_ROWS: usize = 1_000;
@@ -383,25 +386,66 @@ pub fn describe_target(table: &TableName, schema: &Schema) -> Statement {
 
 /// CREATE TABLE of the target.
 pub fn create_table(table: &TableName, schema: &Schema) -> Statement {
-    let columns: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|c| format!("{} {}", identifier(&c.name), c.target))
-        .collect();
+    let columns: Vec<String> = schema.columns.iter().map(column_definition).collect();
     Statement::text(format!(
-        "CREATE TABLE {} ({})",
+        "CREATE TABLE {} ({}){}",
         table.quoted(),
-        columns.join(", ")
+        columns.join(", "),
+        table_attributes(&schema.table)
     ))
+}
+
+/// A column as CREATE TABLE and ADD COLUMN define it.
+fn column_definition(column: &Column) -> String {
+    let mut text = format!("{} {}", identifier(&column.name), column.target);
+    if let Some(default) = &column.definition.default {
+        let literal = match default {
+            DefaultValue::Boolean(true) => "TRUE".to_owned(),
+            DefaultValue::Boolean(false) => "FALSE".to_owned(),
+            // a JSON number
+            DefaultValue::Number(number) => number.clone(),
+            DefaultValue::Text(text) => literal(text),
+        };
+        text.push_str(&format!(" DEFAULT {literal}"));
+    }
+    if let Some(encoding) = column.definition.encode {
+        text.push_str(&format!(" ENCODE {encoding}"));
+    }
+    if column.nullability == Nullability::Required {
+        text.push_str(" NOT NULL");
+    }
+    text
+}
+
+fn table_attributes(table: &TableDefinition) -> String {
+    let list = |columns: &[String]| {
+        let columns: Vec<String> = columns.iter().map(|name| identifier(name)).collect();
+        columns.join(", ")
+    };
+    let distribution = match &table.distribution {
+        None => String::new(),
+        Some(Distribution::Auto) => " DISTSTYLE AUTO".to_owned(),
+        Some(Distribution::Even) => " DISTSTYLE EVEN".to_owned(),
+        Some(Distribution::All) => " DISTSTYLE ALL".to_owned(),
+        Some(Distribution::Key(column)) => {
+            format!(" DISTSTYLE KEY DISTKEY ({})", identifier(column))
+        }
+    };
+    let sort_key = match &table.sort_key {
+        None => String::new(),
+        Some(SortKey::Auto) => " SORTKEY AUTO".to_owned(),
+        Some(SortKey::Compound(columns)) => format!(" COMPOUND SORTKEY ({})", list(columns)),
+        Some(SortKey::Interleaved(columns)) => format!(" INTERLEAVED SORTKEY ({})", list(columns)),
+    };
+    distribution + &sort_key
 }
 
 /// ALTER TABLE that adds a column; a transaction may do it.
 pub fn add_column(table: &TableName, column: &Column) -> Statement {
     Statement::text(format!(
-        "ALTER TABLE {} ADD COLUMN {} {}",
+        "ALTER TABLE {} ADD COLUMN {}",
         table.quoted(),
-        identifier(&column.name),
-        column.target
+        column_definition(column)
     ))
 }
 
@@ -563,6 +607,8 @@ pub struct LoadRow {
     pub mode: &'static str,
     /// Digest of the options that shape rows
     pub options: String,
+    /// Whether its rows carry their source
+    pub lineage: bool,
     /// Where it ran
     pub origin: Origin,
     /// Rows loaded
@@ -621,13 +667,14 @@ pub fn insert_load(
         Origin::Host(host) => ("NULL".to_owned(), "NULL".to_owned(), literal(host)),
     };
     let shared = format!(
-        "{},{},{},{},{},{},FALSE,{project},{pipeline},{host},{}",
+        "{},{},{},{},{},{},{},{project},{pipeline},{host},{}",
         literal(&load.load_id),
         load.load_number,
         literal(&load.recorded_at),
         load.target_oid,
         literal(load.mode),
         literal(&load.options),
+        if load.lineage { "TRUE" } else { "FALSE" },
         literal(env!("CARGO_PKG_VERSION")),
     );
     let head = format!(
@@ -719,7 +766,7 @@ pub enum LedgerRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{ColumnType, Nullability};
+    use crate::schema::{Definition, Encoding};
 
     fn table(schema: &str, table: &str) -> TableName {
         TableName {
@@ -859,6 +906,7 @@ mod tests {
             target_oid: 9,
             mode: "append",
             options: String::new(),
+            lineage: true,
             origin: Origin::Host("h".into()),
             records: 1,
             rejected: 0,
@@ -889,5 +937,83 @@ mod tests {
             }
         }
         assert_eq!(insert_load(&names, &load, &sources(2_500, 4)).len(), 3);
+    }
+
+    #[test]
+    fn a_new_table_is_created_as_it_is_defined() {
+        let target = table("public", "t");
+        let column = |name: &str, target, nullability, encode, default| {
+            Column::new(name, target, nullability).with_definition(Definition { encode, default })
+        };
+        let text = DefaultValue::Text("it's \\ x".into());
+        use Nullability::{Nullable, Present, Required};
+        let mut schema = Schema::of(vec![
+            column(
+                "Id",
+                ColumnType::BigInt,
+                Required,
+                Some(Encoding::Raw),
+                None,
+            ),
+            column(
+                "n",
+                ColumnType::Decimal {
+                    precision: 5,
+                    scale: 2,
+                },
+                Present,
+                None,
+                Some(DefaultValue::Number("1.50".into())),
+            ),
+            column(
+                "yes",
+                ColumnType::Boolean,
+                Required,
+                None,
+                Some(DefaultValue::Boolean(true)),
+            ),
+            column(
+                "name",
+                ColumnType::Varchar(9),
+                Nullable,
+                Some(Encoding::Zstd),
+                Some(text),
+            ),
+        ]);
+        let columns = "\"Id\" BIGINT ENCODE RAW NOT NULL, \"n\" DECIMAL(5,2) DEFAULT 1.50, \
+             \"yes\" BOOLEAN DEFAULT TRUE NOT NULL, \"name\" VARCHAR(9) DEFAULT 'it''s \\\\ x' ENCODE ZSTD";
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for (distribution, sort_key, expected) in [
+            (None, None, ""),
+            (
+                Some(Distribution::Auto),
+                Some(SortKey::Auto),
+                " DISTSTYLE AUTO SORTKEY AUTO",
+            ),
+            (
+                Some(Distribution::Even),
+                Some(SortKey::Compound(names(&["Id", "n"]))),
+                " DISTSTYLE EVEN COMPOUND SORTKEY (\"Id\", \"n\")",
+            ),
+            (
+                Some(Distribution::Key("a\"b".into())),
+                Some(SortKey::Interleaved(names(&["n"]))),
+                " DISTSTYLE KEY DISTKEY (\"a\"\"b\") INTERLEAVED SORTKEY (\"n\")",
+            ),
+            (Some(Distribution::All), None, " DISTSTYLE ALL"),
+        ] {
+            schema.table = TableDefinition {
+                distribution,
+                sort_key,
+            };
+            assert_eq!(
+                create_table(&target, &schema).to_string(),
+                format!("CREATE TABLE \"public\".\"t\" ({columns}){expected}")
+            );
+        }
+        assert_eq!(
+            add_column(&target, &schema.columns[2]).to_string(),
+            "ALTER TABLE \"public\".\"t\" ADD COLUMN \"yes\" BOOLEAN DEFAULT TRUE NOT NULL"
+        );
     }
 }

@@ -44,7 +44,7 @@ pub enum Reason {
         /// The key
         key: Box<str>,
     },
-    /// A column that takes no NULL has no value
+    /// A column that takes no NULL has no value, or one whose key is required has none
     Missing {
         /// The column
         column: Box<str>,
@@ -255,7 +255,7 @@ impl fmt::Display for Reason {
             ),
             Self::UnknownKey { key } => write!(f, "no column for key {}", show(key)),
             Self::Missing { column } => {
-                write!(f, "no value for column {}, which is not null", show(column))
+                write!(f, "no value for column {}, which is required", show(column))
             }
             Self::Mismatch {
                 column,

@@ -84,7 +84,7 @@ impl<'s> Records<'s> {
             keys: Keys::new(schema),
             columns: Columns::new(schema),
             required: columns
-                .filter(|(_, column)| column.nullability == Nullability::Required)
+                .filter(|(_, column)| column.nullability != Nullability::Nullable)
                 .map(|(place, _)| place)
                 .collect(),
             facts: Facts::default(),

@@ -10,5 +10,6 @@ mod load;
 mod parts;
 mod pipeline;
 mod rejects;
+mod schema;
 mod staging;
 mod support;
