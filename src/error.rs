@@ -6,6 +6,7 @@ use crate::facts::ChooseError;
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::report::RejectLine;
+use crate::selection::SelectionError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::sql::TableName;
@@ -96,6 +97,9 @@ pub enum Cause {
     /// No schema can be made of the records
     #[error(transparent)]
     Choose(#[from] ChooseError),
+    /// Keys cannot be taken as they were selected and renamed
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// Records' other members have no column to go into
     #[error("{table} has no SUPER column {column} for keys without a column: {found}")]
     RestColumn {
@@ -212,6 +216,7 @@ impl Cause {
                 "create the table by hand with the columns wanted, and rename or remove such keys"
                     .to_owned(),
             ),
+            Self::Selection(error) => Some(error.hint().to_owned()),
             Self::RestColumn { table, column, .. } => Some(format!(
                 "ALTER TABLE {table} ADD COLUMN {column} SUPER, or name another with --rest-column"
             )),

@@ -13,6 +13,7 @@
 pub mod base64;
 pub mod schema;
 pub mod facts;
+pub mod selection;
 pub mod evolve;
 pub mod source;
 pub mod frame;
@@ -27,6 +28,7 @@ pub mod sql;
 pub mod database;
 pub mod load;
 pub mod credentials;
+pub mod schema_file;
 pub mod settings;
 pub mod report;
 pub mod error;

@@ -21,6 +21,7 @@ use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Ta
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
+use crate::selection::Selection;
 use crate::settings::{
     self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, UnknownKeysSetting,
 };
@@ -442,7 +443,11 @@ impl Run<'_> {
         let schema = session::schema_of(table, &self.export.table)?;
         self.progress.phase("looking for what the table lacks");
         let surveyed = inputs::survey(conversion, sources, self.progress).await?;
-        let changes = evolve::changes(&surveyed.facts, &session::column_types(table))?;
+        let changes = evolve::changes(
+            &surveyed.facts,
+            &Selection::default(),
+            &session::column_types(table),
+        )?;
         let changes = changes.allowed(conversion.evolve);
         if !changes.widen.is_empty() {
             self.progress.phase("making columns wider");
@@ -480,7 +485,11 @@ impl Run<'_> {
         let Ok(surveyed) = inputs::survey(&anything, sources, self.progress).await else {
             return cause;
         };
-        match evolve::changes(&surveyed.facts, &session::column_types(table)) {
+        match evolve::changes(
+            &surveyed.facts,
+            &Selection::default(),
+            &session::column_types(table),
+        ) {
             Ok(changes) => inputs::with_advice(cause, &self.export.table, &changes),
             Err(_) => cause,
         }

@@ -106,7 +106,7 @@ impl<'s> Records<'s> {
         let columns = || schema.columns.iter().enumerate();
         Self {
             required: columns()
-                .filter(|(_, column)| column.nullability == Nullability::Required)
+                .filter(|(_, column)| column.nullability != Nullability::Nullable)
                 .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
                 .collect(),
             lines: columns()

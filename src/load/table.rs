@@ -1,28 +1,13 @@
 //! The target and its ledger before the transaction: looked at, made, adopted.
 
 use crate::database::{self, Patience, Session};
-use crate::evolve::Widening;
+use crate::evolve::{TableColumn, Widening};
 use crate::ledger;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
 use super::transaction::take_number;
 use super::{LoadError, Target, milliseconds, mutex, random_id};
-
-/// A column of the target as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableColumn {
-    /// Name
-    pub name: String,
-    /// Type, as the catalog spells it
-    pub type_text: String,
-    /// Type, if stagecopy loads it
-    pub column_type: Option<ColumnType>,
-    /// NOT NULL
-    pub not_null: bool,
-    /// Has a default (or is an identity)
-    pub has_default: bool,
-}
 
 /// The target table as it was before anything was read.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +19,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// Columns with a default, which a load straight into the table would fill with NULL.
-    pub(super) fn has_default(&self, name: &str) -> bool {
-        self.columns.iter().any(|c| c.name == name && c.has_default)
+    /// Whether rows that leave the column out get a default, in the table as it is when they are inserted: what it
+    /// lacks is made as `column` defines it. A load straight into the table would fill such a column with NULL.
+    pub(super) fn has_default(&self, column: &Column) -> bool {
+        match self.columns.iter().find(|there| there.name == column.name) {
+            Some(there) => there.has_default,
+            None => column.definition.default.is_some(),
+        }
     }
 }
 
@@ -297,6 +286,7 @@ pub async fn adopt(
         target_oid: oid,
         mode: "adopt",
         options: String::new(),
+        lineage: false,
         origin: origin.clone(),
         records: rows.cast_unsigned(),
         rejected: 0,

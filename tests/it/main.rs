@@ -14,5 +14,6 @@ mod parts;
 mod pipeline;
 mod recovery;
 mod rejects;
+mod schema;
 mod staging;
 mod support;
