@@ -10,6 +10,7 @@ mod error;
 mod mutex;
 mod recovery;
 mod rows;
+mod standing;
 mod table;
 mod transaction;
 
@@ -31,7 +32,10 @@ use self::transaction::transaction;
 pub use entries::{Chosen, candidates, chosen, entries, plan};
 pub use error::LoadError;
 pub use mutex::{Holder, Wait};
-pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
+pub use standing::Obstacle;
+pub use table::{
+    Adopted, Identity, Table, TableColumn, adopt, describe, look, missing, takes, widen,
+};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]

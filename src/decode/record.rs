@@ -11,7 +11,9 @@ use super::text::{BadText, resolve};
 use super::time;
 use super::{Ignored, MAX_ROW_BYTES, UnknownKeys};
 use crate::facts::{Facts, KeyFacts, MAX_KEYS, Observation, Observed, TextForm, Untracked};
-use crate::schema::{ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Schema};
+use crate::schema::{
+    ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Schema, fold,
+};
 
 /// Why a record is rejected, and which byte of the piece shows it.
 pub(super) struct Doom {
@@ -458,7 +460,15 @@ impl<'s> Records<'s> {
         }
         let key = written(scanner, key_at).unwrap_or_default();
         nested::value(scanner, &mut self.work, Check::Grammar)?;
-        let reason = Reason::UnknownKey { key };
+        let name = fold(&key);
+        let closed = self.schema.closed.iter().find(|column| column.name == name);
+        let reason = match closed {
+            Some(column) => Reason::ClosedColumn {
+                key,
+                why: column.why.clone(),
+            },
+            None => Reason::UnknownKey { key },
+        };
         Err(Stop::Doomed(Doom { at: key_at, reason }))
     }
 
