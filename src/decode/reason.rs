@@ -51,6 +51,15 @@ pub enum Reason {
         /// Why
         why: ClosedBy,
     },
+    /// A column is lifted out of an object, and something else stands there
+    NoPath {
+        /// The column
+        column: Box<str>,
+        /// The keys that lead to what stands there, with dots between them
+        key: Box<str>,
+        /// What it is
+        found: Found,
+    },
     /// A column that takes no NULL has no value
     Missing {
         /// The column
@@ -209,6 +218,7 @@ impl Reason {
             Self::FoldedKey { .. } => "folded_key",
             Self::UnknownKey { .. } => "unknown_key",
             Self::ClosedColumn { .. } => "closed_column",
+            Self::NoPath { .. } => "path",
             Self::Missing { .. } => "not_null",
             Self::Mismatch { .. } => "type",
             Self::TooLong { .. } => "too_long",
@@ -233,7 +243,8 @@ impl Reason {
             | Self::UnknownKey { key }
             | Self::ClosedColumn { key, .. }
             | Self::Nested { key, .. } => Some(key),
-            Self::Missing { column }
+            Self::NoPath { column, .. }
+            | Self::Missing { column }
             | Self::Mismatch { column, .. }
             | Self::TooLong { column, .. }
             | Self::Undeclared { column } => Some(column),
@@ -264,6 +275,12 @@ impl fmt::Display for Reason {
             ),
             Self::UnknownKey { key } => write!(f, "no column for key {}", show(key)),
             Self::ClosedColumn { key, why } => write!(f, "column {} {why}", show(key)),
+            Self::NoPath { column, key, found } => write!(
+                f,
+                "column {} is lifted out of key {}, whose value is {found}",
+                show(column),
+                show(key)
+            ),
             Self::Missing { column } => {
                 write!(f, "no value for column {}, which is not null", show(column))
             }
