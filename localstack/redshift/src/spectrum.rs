@@ -94,7 +94,7 @@ pub fn table(statement: &Statement<'_>) -> Edits {
             + (group + 1..after - 1)
                 .filter(|&at| statement.is_symbol(at, ","))
                 .count();
-        edits.push(replaced(statement, rest - 1..group + 1, ","));
+        edits.push(replaced(statement, rest - 1..group + 1, ", "));
         rest = after;
     }
     let Some(location) = literal_after(statement, rest, "LOCATION") else {
