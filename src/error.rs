@@ -126,6 +126,15 @@ pub enum Cause {
     /// The store
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a manifest names is not known
+    #[error("read the manifest {url}")]
+    Manifest {
+        /// The object
+        url: String,
+        /// Why
+        #[source]
+        source: serde_json::Error,
+    },
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -179,6 +188,7 @@ impl Cause {
             | Self::Load(
                 LoadError::NotAdopted { .. }
                 | LoadError::NotATable { .. }
+                | LoadError::NoLedger { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
                 | LoadError::Ledger(
@@ -212,6 +222,9 @@ impl Cause {
             Self::ClosedColumn { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
+            Self::Manifest { .. } => Some(
+                "somebody wrote there; nothing is deleted while it is not known what the ledger names".to_owned(),
+            ),
             Self::Stage(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),

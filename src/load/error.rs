@@ -38,6 +38,12 @@ pub enum LoadError {
         /// How many rows
         rows: i64,
     },
+    /// Nothing to read
+    #[error("{table} has no ledger")]
+    NoLedger {
+        /// The table
+        table: TableName,
+    },
     /// Two ledgers are none
     #[error("the ledger of {table} stands in schema {found}, not in {wanted}")]
     OtherLedger {
@@ -121,6 +127,9 @@ impl LoadError {
             Self::NotAdopted { table, .. } => {
                 Some(format!("`stagecopy init --table {table}` makes its ledger and keeps the rows"))
             }
+            Self::NoLedger { .. } => Some(
+                "the first load makes it, or `stagecopy init`; check --table, --database and --ledger-schema".into(),
+            ),
             Self::OtherLedger { found, .. } => Some(format!("use --ledger-schema {found}")),
             Self::TableChanged { .. } => Some(
                 "if the table was made anew on purpose, drop its ledger and mutex tables and everything is loaded again".into(),

@@ -2,11 +2,14 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod clean;
 mod cli;
 mod compose;
 mod evolve;
 mod faults;
+mod history;
 mod impostor;
+mod limits;
 mod load;
 mod parts;
 mod passwords;
