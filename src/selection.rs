@@ -266,6 +266,7 @@ impl Selection {
         Ok(Schema {
             columns,
             excluded: self.excluded.clone(),
+            closed: schema.closed,
             table: schema.table,
         })
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
-use crate::evolve::{Changes, Evolve};
+use crate::evolve::{Changes, Evolve, TableColumn};
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
-use crate::load::{Table, TableColumn};
+use crate::load::Table;
 use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};

@@ -87,6 +87,7 @@ pub(super) fn is_certain(reason: &Reason) -> bool {
         Reason::UnknownKey { .. }
         | Reason::Missing { .. }
         | Reason::NoPath { .. }
+        | Reason::ClosedColumn { .. }
         | Reason::Mismatch { .. }
         | Reason::TooLong { .. }
         | Reason::Undeclared { .. }

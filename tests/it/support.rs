@@ -176,7 +176,8 @@ pub(crate) fn start(command: &mut Command) -> Child {
         .expect("the program starts")
 }
 
-fn psql() -> Command {
+/// The stack's psql.
+pub(crate) fn psql() -> Command {
     let private = Path::new(&variable("LOCAL_REDSHIFT_POSTGRES_BIN")).join("psql");
     let mut command = Command::new(if private.exists() {
         private.as_os_str()
