@@ -21,6 +21,7 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::proof;
 use crate::schema::ColumnType;
 use crate::sql::Statement;
 
@@ -344,7 +345,8 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
     };
     let tls = MakeRustlsConnect::new(tls_config(endpoint.tls, &endpoint.roots)?);
     // connect_timeout covers TCP alone; a server that accepts and says nothing counts too
-    let attempt = tokio::time::timeout(endpoint.connect_timeout * 2, config.connect(tls)).await;
+    let connecting = tokio::time::timeout(endpoint.connect_timeout * 2, config.connect(tls));
+    let attempt = proof::step("connect", connecting).await;
     let (client, mut connection) = attempt
         .map_err(|_elapsed| DatabaseError::Connect {
             host: endpoint.host.clone(),
@@ -434,9 +436,7 @@ impl Session {
     ) -> Result<Answer, DatabaseError> {
         tracing::debug!(%statement, purpose);
         let text = statement.expose();
-        let messages = self
-            .client
-            .simple_query(&text)
+        let messages = proof::step(purpose, self.client.simple_query(&text))
             .await
             .map_err(|error| failure(purpose, &error))?;
         let mut answer = Answer::default();
@@ -487,9 +487,8 @@ impl Session {
         statement: &Statement,
     ) -> Result<Vec<(String, Option<ColumnType>)>, DatabaseError> {
         tracing::debug!(%statement, purpose);
-        let prepared = self
-            .client
-            .prepare(&statement.expose())
+        let text = statement.expose();
+        let prepared = proof::step(purpose, self.client.prepare(&text))
             .await
             .map_err(|error| failure(purpose, &error))?;
         let columns = prepared

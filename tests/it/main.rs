@@ -2,13 +2,19 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod case;
 mod cli;
 mod compose;
+#[cfg(feature = "proof")]
+mod crash;
 mod evolve;
 mod faults;
 mod load;
+mod messages;
+mod notes;
 mod parts;
 mod pipeline;
 mod rejects;
 mod staging;
 mod support;
+mod world;
