@@ -1,5 +1,6 @@
 //! A load with something before it, in each mode: what the sweeps of kills and faults put to the test.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::notes::Notes;
@@ -64,9 +65,18 @@ impl Case {
         }
     }
 
-    /// A run that loads everything, under the name `table-which`.
-    pub(crate) fn command(&self, which: &str) -> std::process::Command {
-        self.world.command(&self.name(which), &SOURCES)
+    /// A run that loads everything, under the name `table-which`, and waits for nobody for long.
+    pub(crate) fn command(&self, which: &str) -> Command {
+        let mut command = self.world.command(&self.name(which), &SOURCES);
+        for (what, time) in [
+            ("connect", "2s"),
+            ("answer", "3s"),
+            ("copy", "3s"),
+            ("lock", "20s"),
+        ] {
+            command.args([&format!("--{what}-timeout"), time]);
+        }
+        command
     }
 
     pub(crate) fn name(&self, which: &str) -> String {

@@ -14,6 +14,7 @@ mod messages;
 mod notes;
 mod parts;
 mod pipeline;
+mod recovery;
 mod rejects;
 mod staging;
 mod support;

@@ -5,9 +5,7 @@
 //! Short: a share, another one in each mode; `faults` has the selection whose outcomes are known. `SWEEP=full`: all.
 
 use std::collections::HashMap;
-use std::process::Stdio;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use crate::case::*;
 use crate::support::*;
@@ -15,8 +13,6 @@ use crate::world::*;
 
 /// Without `SWEEP=full` one of so many cases is tried.
 const SHARE: usize = 40;
-/// How long a run is silent with a silent server before it is killed.
-const SILENCE: Duration = Duration::from_secs(2);
 
 const DB_FAULTS: [&str; 12] = [
     "before",
@@ -89,28 +85,13 @@ fn faults_of(what: &str) -> Vec<&'static str> {
     faults.iter().copied().filter(is_meant).collect()
 }
 
-/// A run under a fault, killed if it waits for somebody who will never say anything.
-fn under(case: &Case, rule: &str) -> (Run, Vec<String>) {
-    let faults = Faults::set(&rule.replace('@', &case.name("first")));
-    let is_silent = rule.ends_with("black-hole") || rule.ends_with("answer-lost");
-    let mut child = start(case.command("first").stdin(Stdio::null()));
-    if is_silent {
-        until("the fault is met, or the run ends", || {
-            !faults.fired().is_empty()
-        });
-        std::thread::sleep(SILENCE);
-        if child.try_wait().expect("it can be asked").is_none() {
-            child.kill().expect("it runs");
-        }
-    }
-    let run = Run::of(child.wait_with_output().expect("it ends"));
-    (run, faults.fired())
-}
-
 fn try_one(mode: &'static Mode, start: Start, rule: &str) {
     let (case, mut reader) = (Case::new(mode, start), Reader::new());
     let former = case.world.rows(&mut reader);
-    let (run, fired) = under(&case, rule);
+    let faults = Faults::set(&rule.replace('@', &case.name("first")));
+    let run = run(&mut case.command("first"));
+    let fired = faults.fired();
+    drop(faults);
     let told = format!(
         "{} {start:?} {rule}: exit {:?}\n{}",
         mode.name, run.code, run.stderr

@@ -20,8 +20,17 @@ const SOURCES: [&str; 4] = ["a", "b", "c", "d"];
 const RECORDS: u32 = 200;
 /// Without faults a load of this size is done much sooner, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// How long twins wait for the mutex.
-const LOCK_TIMEOUT: &str = "5s";
+/// How long twins wait for whom, if others may be stopped or silent for good.
+const IMPATIENT: [&str; 8] = [
+    "--connect-timeout",
+    "2s",
+    "--answer-timeout",
+    "3s",
+    "--copy-timeout",
+    "4s",
+    "--lock-timeout",
+    "5s",
+];
 /// Where a reader looks.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -192,7 +201,12 @@ impl Round<'_> {
             self.next.fetch_add(1, Ordering::Relaxed)
         );
         let mut command = self.world.command(&name, &sources);
-        command.args(["--lock-timeout", LOCK_TIMEOUT, "--connect-timeout", "5s"]);
+        if !is_calm {
+            command.args(IMPATIENT);
+            if dice.chance(15) {
+                command.args(["--fence", "2s"]);
+            }
+        }
         if dice.chance(30) {
             // everything that can be said, and a COPY with keys in it
             command

@@ -45,9 +45,11 @@ const STATEMENTS: [&str; 14] = [
     "connect", "begin", "lock", "update", "select", "select", "prepare", "copy", "insert",
     "create", "set", "rollback", "delete", "any",
 ];
-const DB_FAULTS: [&str; 9] = [
+const DB_FAULTS: [&str; 11] = [
     "before",
     "after",
+    "black-hole",
+    "answer-lost",
     "delay 0.7",
     "split-bytes",
     "error 40001",
@@ -97,7 +99,7 @@ impl Fate {
             65..80 => {
                 let (statement, fault) = (dice.one_of(&STATEMENTS), dice.one_of(&DB_FAULTS));
                 let fault = match (*statement, *fault) {
-                    ("connect", "after" | "split-bytes") => "before",
+                    ("connect", "after" | "answer-lost" | "split-bytes") => "before",
                     (_, fault) => fault,
                 };
                 Self::Faulty(format!(
@@ -118,7 +120,7 @@ impl Fate {
             ),
             93..97 => Self::Terminated(second),
             _ if Path::new(FAKETIME).exists() => {
-                Self::Jump(first, dice.one_of(&["+25h", "-25h", "+40d", "-10m"]))
+                Self::Jump(first, *dice.one_of(&["+25h", "-25h", "+40d", "-10m"]))
             }
             _ => Self::Left,
         }
