@@ -2,15 +2,20 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod case;
 mod clean;
 mod cli;
 mod compose;
+#[cfg(feature = "proof")]
+mod crash;
 mod evolve;
 mod faults;
 mod history;
 mod impostor;
 mod limits;
 mod load;
+mod messages;
+mod notes;
 mod parts;
 mod passwords;
 mod pipeline;
@@ -21,3 +26,4 @@ mod staging;
 mod support;
 mod targets;
 mod tls;
+mod world;
