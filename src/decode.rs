@@ -20,6 +20,7 @@ mod record;
 mod scan;
 mod text;
 mod time;
+mod value;
 
 #[cfg(test)]
 mod tests;

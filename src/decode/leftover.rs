@@ -3,16 +3,71 @@
 
 use super::UnknownKeys;
 use super::columns::Refusal;
-use super::lift::InRest;
+use super::keys::{Belongs, START, Slot};
+use super::lift::{InRest, Others};
 use super::nested::{self, Check};
 use super::reason::Reason;
-use super::record::{Doom, Home, Records, Stop, flawed_value, nested_text};
+use super::record::{Doom, Home, Records, Stop};
 use super::scan::{Broken, Scanner};
+use super::value::{flawed_value, nested_text};
 use crate::schema::{MAX_VARBYTE_BYTES, fold};
 
 impl Records<'_> {
+    /// The value of a key of the record that no column takes.
+    #[inline]
+    pub(super) fn left_over(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        belongs: Belongs,
+        slot: Slot,
+        key_at: usize,
+    ) -> Result<(), Stop> {
+        let home = Home { object: None, slot };
+        match self.unknown {
+            _ if belongs == Belongs::Excluded => self.pass_over(scanner, key_at, home),
+            UnknownKeys::Ignore => self.pass_over(scanner, key_at, home),
+            UnknownKeys::Rest(column) => self.keep_member(scanner, None, key_at, column),
+            // No schema will come of it, but the record is kept
+            _ if slot == START => self.judge(scanner, None, key_at),
+            UnknownKeys::Collect | UnknownKeys::CollectAll => self.observe(scanner, slot),
+            UnknownKeys::Reject => self.refuse_unknown(scanner, None, key_at),
+        }
+    }
+
+    /// The value of a member that no column takes, of an object that paths lead into.
+    pub(super) fn left_of_object(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        object: usize,
+        slot: Slot,
+        key_at: usize,
+    ) -> Result<(), Stop> {
+        let home = Home {
+            object: Some(object),
+            slot,
+        };
+        match (self.objects[object].others, self.unknown) {
+            (Others::Excluded, _) | (Others::Unknown, UnknownKeys::Ignore) => {
+                self.pass_over(scanner, key_at, home)
+            }
+            (Others::Unknown, UnknownKeys::Reject) => {
+                self.refuse_unknown(scanner, home.object, key_at)
+            }
+            (Others::Unknown, UnknownKeys::Rest(column)) => {
+                self.keep_member(scanner, home.object, key_at, column)
+            }
+            // It was looked at with the whole
+            (Others::Taken, _) => Ok(nested::skip(scanner, &mut self.work)?),
+            (Others::Observed, _)
+            | (Others::Unknown, UnknownKeys::Collect | UnknownKeys::CollectAll) => {
+                self.is_left_over |= scanner.peek() != b'n';
+                Ok(nested::skip(scanner, &mut self.work)?)
+            }
+        }
+    }
+
     /// A value left out: counted, unless it is null.
-    pub(super) fn pass_over(
+    fn pass_over(
         &mut self,
         scanner: &mut Scanner<'_>,
         key_at: usize,
@@ -31,7 +86,7 @@ impl Records<'_> {
     }
 
     /// Goes past a value that no column takes, which must be sound all the same.
-    pub(super) fn judge(
+    fn judge(
         &mut self,
         scanner: &mut Scanner<'_>,
         object: Option<usize>,
@@ -49,7 +104,7 @@ impl Records<'_> {
 
     /// The value of a key that no column may do without: with a null nothing is lost.
     #[cold]
-    pub(super) fn refuse_unknown(
+    fn refuse_unknown(
         &mut self,
         scanner: &mut Scanner<'_>,
         object: Option<usize>,
@@ -74,7 +129,7 @@ impl Records<'_> {
 
     /// The member whose key stands at `key_at` and whose value begins here, kept for the column of
     /// all such members: where it stands in the record, among others that are kept.
-    pub(super) fn keep_member(
+    fn keep_member(
         &mut self,
         scanner: &mut Scanner<'_>,
         object: Option<usize>,

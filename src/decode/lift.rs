@@ -9,9 +9,10 @@ use super::keys::{Belongs, Keys, Matching, START, Slot};
 use super::keyset::KeySet;
 use super::nested;
 use super::reason::{NestedFlaw, Reason, SyntaxError};
-use super::record::{Doom, Home, Records, Stop, nested_text, no_key, shortened, written};
+use super::record::{Doom, Home, Records, Stop, no_key, shortened, written};
 use super::scan::{Escapes, Scanner};
 use super::text::{BadText, resolve};
+use super::value::nested_text;
 use crate::facts::{Observation, Observed};
 use crate::schema::{Excluded, MAX_IDENTIFIER_BYTES, Origin, Schema, fold};
 
@@ -297,7 +298,7 @@ impl Records<'_> {
                 return Err(Stop::Doomed(doom));
             }
             Err(None) => {
-                self.left_over(scanner, object, START, at)?;
+                self.left_of_object(scanner, object, START, at)?;
                 return Ok(last);
             }
         };
@@ -310,7 +311,9 @@ impl Records<'_> {
         match keys.belongs(slot) {
             Belongs::Column(column) => self.store(scanner, column)?,
             Belongs::Object(inner) => self.lift(scanner, inner, at)?,
-            Belongs::Excluded | Belongs::Nowhere => self.left_over(scanner, object, slot, at)?,
+            Belongs::Excluded | Belongs::Nowhere => {
+                self.left_of_object(scanner, object, slot, at)?
+            }
         }
         Ok(slot)
     }
@@ -348,38 +351,6 @@ impl Records<'_> {
         };
         keys.learn(last, slot, written);
         Ok(Ok(slot))
-    }
-
-    /// The value of a member of the object that no column takes.
-    fn left_over(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        object: usize,
-        slot: Slot,
-        key_at: usize,
-    ) -> Result<(), Stop> {
-        let home = Home {
-            object: Some(object),
-            slot,
-        };
-        match (self.objects[object].others, self.unknown) {
-            (Others::Unknown, UnknownKeys::Reject) => {
-                self.refuse_unknown(scanner, home.object, key_at)
-            }
-            (Others::Unknown, UnknownKeys::Rest(column)) => {
-                self.keep_member(scanner, home.object, key_at, column)
-            }
-            (Others::Unknown, UnknownKeys::Ignore) | (Others::Excluded, _) => {
-                self.pass_over(scanner, key_at, home)
-            }
-            (Others::Taken | Others::Observed, _)
-            | (Others::Unknown, UnknownKeys::Collect | UnknownKeys::CollectAll) => {
-                let is_observed = self.objects[object].others == Others::Observed;
-                self.is_left_over |= is_observed && scanner.peek() != b'n';
-                // it was looked at with the whole
-                Ok(nested::skip(scanner, &mut self.work)?)
-            }
-        }
     }
 
     /// The path goes on where there is no object.
