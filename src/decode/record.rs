@@ -77,8 +77,8 @@ pub(super) struct Records<'s> {
     pub(super) scratch: String,
     /// Keys that are not tracked, of the record being read and the objects in it that are open
     pub(super) strays: KeySet,
-    /// Whose value is left out of the record being read
-    pub(super) passed_over: Vec<Home>,
+    /// What is left out of the record being read, and how many values in a row
+    pub(super) passed_over: Vec<(Home, u64)>,
     /// The members of the record being read that no column has, as an object not closed yet
     pub(super) rest: String,
     /// Whether the object that facts are gathered about has something that no column has
@@ -250,10 +250,10 @@ impl<'s> Records<'s> {
             self.facts.keys[place].observe(observation);
         }
         self.facts.untracked.merge(&self.untracked);
-        for home in &self.passed_over {
+        for (home, count) in &self.passed_over {
             match home.object {
-                Some(object) => self.objects[object].keys.leave_out(home.slot),
-                None => self.keys.leave_out(home.slot),
+                Some(object) => self.objects[object].keys.leave_out(home.slot, *count),
+                None => self.keys.leave_out(home.slot, *count),
             }
         }
     }
