@@ -7,6 +7,7 @@ use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::report::RejectLine;
 use crate::schema::ClosedBy;
+use crate::selection::SelectionError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::sql::TableName;
@@ -97,6 +98,9 @@ pub enum Cause {
     /// No schema can be made of the records
     #[error(transparent)]
     Choose(#[from] ChooseError),
+    /// Keys cannot be taken as they were selected and renamed
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// Records' other members have no column to go into
     #[error("{table} has no SUPER column {column} for keys without a column: {found}")]
     RestColumn {
@@ -185,6 +189,7 @@ impl Cause {
             | Self::ClosedColumn { .. }
             | Self::RestColumn { .. }
             | Self::Store(StoreError::PlainHttp { .. })
+            | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
                 LoadError::NotAdopted { .. }
                 | LoadError::NotATable { .. }
@@ -216,6 +221,7 @@ impl Cause {
                 "create the table by hand with the columns wanted, and rename or remove such keys"
                     .to_owned(),
             ),
+            Self::Selection(error) => Some(error.hint().to_owned()),
             Self::RestColumn { table, column, .. } => Some(format!(
                 "ALTER TABLE {table} ADD COLUMN {column} SUPER, or name another with --rest-column"
             )),

@@ -35,9 +35,7 @@ pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
 pub use standing::Obstacle;
-pub use table::{
-    Adopted, Identity, Table, TableColumn, adopt, describe, look, missing, takes, widen,
-};
+pub use table::{Adopted, Table, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]

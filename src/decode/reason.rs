@@ -60,7 +60,7 @@ pub enum Reason {
         /// What it is
         found: Found,
     },
-    /// A column that takes no NULL has no value
+    /// A column that takes no NULL has no value, or one whose key is required has none
     Missing {
         /// The column
         column: Box<str>,
@@ -282,7 +282,7 @@ impl fmt::Display for Reason {
                 show(key)
             ),
             Self::Missing { column } => {
-                write!(f, "no value for column {}, which is not null", show(column))
+                write!(f, "no value for column {}, which is required", show(column))
             }
             Self::Mismatch {
                 column,

@@ -85,6 +85,6 @@ pub(super) async fn copy(
 /// input never has is to get the table's default.
 pub(super) fn needs_temporary(schema: &Schema, seen: &[bool], table: &Table) -> bool {
     schema.columns.iter().zip(seen).any(|(column, seen)| {
-        column.expression != LoadExpression::Identity || (!seen && table.has_default(&column.name))
+        column.expression != LoadExpression::Identity || (!seen && table.has_default(column))
     })
 }

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use super::table::{Identity, Table, TableColumn};
+use super::table::Table;
+use crate::evolve::{Identity, TableColumn};
 use crate::schema::{ColumnType, fold};
 use crate::sql::TableName;
 

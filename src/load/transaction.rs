@@ -172,6 +172,7 @@ async fn record(
         target_oid: oid,
         mode: "append",
         options: request.policy.options.clone(),
+        lineage: staged.schema.has_lineage(),
         origin: request.policy.origin.clone(),
         records: loaded.iter().map(|s| s.rows()).sum(),
         rejected: loaded.iter().map(|s| s.rejected).sum(),

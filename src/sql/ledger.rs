@@ -181,6 +181,8 @@ pub struct LoadRow {
     pub mode: &'static str,
     /// Digest of the options that shape rows
     pub options: String,
+    /// Whether its rows carry their source
+    pub lineage: bool,
     /// Where it ran
     pub origin: Origin,
     /// Rows loaded
@@ -239,13 +241,14 @@ pub fn insert_load(
         Origin::Host(host) => ("NULL".to_owned(), "NULL".to_owned(), literal(host)),
     };
     let shared = format!(
-        "{},{},{},{},{},{},FALSE,{project},{pipeline},{host},{}",
+        "{},{},{},{},{},{},{},{project},{pipeline},{host},{}",
         literal(&load.load_id),
         load.load_number,
         literal(&load.recorded_at),
         load.target_oid,
         literal(load.mode),
         literal(&load.options),
+        if load.lineage { "TRUE" } else { "FALSE" },
         literal(env!("CARGO_PKG_VERSION")),
     );
     let head = format!(

@@ -1,7 +1,9 @@
 //! Statements about tables: what they are, how they are made and changed, who may use them.
 
 use crate::evolve::{Changes, Widening};
-use crate::schema::{Column, ColumnType, Schema};
+use crate::schema::{
+    Column, ColumnType, DefaultValue, Distribution, Nullability, Schema, SortKey, TableDefinition,
+};
 
 use super::{LedgerNames, Statement, TableName, identifier, literal};
 
@@ -75,25 +77,66 @@ pub fn describe_target(table: &TableName, schema: &Schema) -> Statement {
 
 /// CREATE TABLE of the target.
 pub fn create_table(table: &TableName, schema: &Schema) -> Statement {
-    let columns: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|c| format!("{} {}", identifier(&c.name), c.target))
-        .collect();
+    let columns: Vec<String> = schema.columns.iter().map(column_definition).collect();
     Statement::text(format!(
-        "CREATE TABLE {} ({})",
+        "CREATE TABLE {} ({}){}",
         table.quoted(),
-        columns.join(", ")
+        columns.join(", "),
+        table_attributes(&schema.table)
     ))
+}
+
+/// A column as CREATE TABLE and ADD COLUMN define it.
+fn column_definition(column: &Column) -> String {
+    let mut text = format!("{} {}", identifier(&column.name), column.target);
+    if let Some(default) = &column.definition.default {
+        let literal = match default {
+            DefaultValue::Boolean(true) => "TRUE".to_owned(),
+            DefaultValue::Boolean(false) => "FALSE".to_owned(),
+            // a JSON number
+            DefaultValue::Number(number) => number.clone(),
+            DefaultValue::Text(text) => literal(text),
+        };
+        text.push_str(&format!(" DEFAULT {literal}"));
+    }
+    if let Some(encoding) = column.definition.encode {
+        text.push_str(&format!(" ENCODE {encoding}"));
+    }
+    if column.nullability == Nullability::Required {
+        text.push_str(" NOT NULL");
+    }
+    text
+}
+
+fn table_attributes(table: &TableDefinition) -> String {
+    let list = |columns: &[String]| {
+        let columns: Vec<String> = columns.iter().map(|name| identifier(name)).collect();
+        columns.join(", ")
+    };
+    let distribution = match &table.distribution {
+        None => String::new(),
+        Some(Distribution::Auto) => " DISTSTYLE AUTO".to_owned(),
+        Some(Distribution::Even) => " DISTSTYLE EVEN".to_owned(),
+        Some(Distribution::All) => " DISTSTYLE ALL".to_owned(),
+        Some(Distribution::Key(column)) => {
+            format!(" DISTSTYLE KEY DISTKEY ({})", identifier(column))
+        }
+    };
+    let sort_key = match &table.sort_key {
+        None => String::new(),
+        Some(SortKey::Auto) => " SORTKEY AUTO".to_owned(),
+        Some(SortKey::Compound(columns)) => format!(" COMPOUND SORTKEY ({})", list(columns)),
+        Some(SortKey::Interleaved(columns)) => format!(" INTERLEAVED SORTKEY ({})", list(columns)),
+    };
+    distribution + &sort_key
 }
 
 /// ALTER TABLE that adds a column; a transaction may do it.
 pub fn add_column(table: &TableName, column: &Column) -> Statement {
     Statement::text(format!(
-        "ALTER TABLE {} ADD COLUMN {} {}",
+        "ALTER TABLE {} ADD COLUMN {}",
         table.quoted(),
-        identifier(&column.name),
-        column.target
+        column_definition(column)
     ))
 }
 
