@@ -36,7 +36,9 @@ impl Block {
                 (block.context, in_context) = (Some(value), true);
             } else if let Some(value) = field("query") {
                 (block.query, in_context) = (value.parse().ok(), false);
-            } else if ["error", "location", "process"].iter().any(|n| field(n).is_some())
+            } else if ["error", "location", "process"]
+                .iter()
+                .any(|n| field(n).is_some())
                 || line.trim_start().starts_with("---")
             {
                 in_context = false;
@@ -221,7 +223,11 @@ fn rule<'a>(message: &'a str, context: &'a str) -> (Rule, Option<&'a str>) {
             let limit = between(text, "Table: ", &[","]).and_then(number);
             return (limit.map_or(Rule::Other, Rule::Length), Some(column));
         }
-        if let Some(column) = between(text, "Cannot insert a NULL value into column ", &[",", "\n"]) {
+        if let Some(column) = between(
+            text,
+            "Cannot insert a NULL value into column ",
+            &[",", "\n"],
+        ) {
             return (Rule::NotNull, Some(column));
         }
         // PostgreSQL's words for the same, in INSERT
@@ -243,18 +249,28 @@ fn rule<'a>(message: &'a str, context: &'a str) -> (Rule, Option<&'a str>) {
     // `'s3://bucket/key.parquet.column'`
     let named = between(context, "Parquet schema for column '", &["'"])
         .and_then(|name| name.rsplit_once(".parquet."));
-    (Rule::Other, named.map(|(_, column)| column))
+    let column = named.map(|(_, column)| column);
+    (
+        Rule::Other,
+        column.or_else(|| between(context, ", column ", &[","])),
+    )
 }
 
 /// What can be done where the server's words say what is missing. They are those of public logs, in lower case.
 const ADVICE: &[(&[&str], &str)] = &[
     (
-        &["not authorized to assume iam role", "not authorized to get credentials of role"],
+        &[
+            "not authorized to assume iam role",
+            "not authorized to get credentials of role",
+        ],
         "attach the role of --iam-role to the cluster or namespace, have its trust policy name redshift.amazonaws.com (a \
          workgroup's: redshift-serverless.amazonaws.com too), and GRANT ASSUMEROLE where roles are granted one by one",
     ),
     (
-        &["must be addressed using the specified endpoint", "permanentredirect"],
+        &[
+            "must be addressed using the specified endpoint",
+            "permanentredirect",
+        ],
         "stage in a bucket of Redshift's own region: COPY of Parquet does not cross regions",
     ),
     (
@@ -359,9 +375,15 @@ mod tests {
     fn the_block_is_read_field_by_field() {
         let block = Block::read(&detail("Table columns: 20, \n  File name: x"));
         assert_eq!(block.code.as_deref(), Some("15007"));
-        assert_eq!(block.context.as_deref(), Some("Table columns: 20, File name: x"));
+        assert_eq!(
+            block.context.as_deref(),
+            Some("Table columns: 20, File name: x")
+        );
         assert_eq!(block.query, Some(26_301_369));
-        assert_eq!(Block::read("Serializable isolation\nviolation"), Block::default());
+        assert_eq!(
+            Block::read("Serializable isolation\nviolation"),
+            Block::default()
+        );
     }
 
     #[test]
@@ -370,7 +392,9 @@ mod tests {
         for (message, context, object, column, rule) in [
             (
                 scan,
-                format!("The length of the data column na me is longer than the length defined in the table. Table: 4, Data: 8, File name: {URL}"),
+                format!(
+                    "The length of the data column na me is longer than the length defined in the table. Table: 4, Data: 8, File name: {URL}"
+                ),
                 Some(URL),
                 Some("na me"),
                 Rule::Length(4),
@@ -384,14 +408,18 @@ mod tests {
             ),
             (
                 scan,
-                format!("Multibyte character not supported for CHAR (Hint: Try using  VARCHAR). Invalid char: c3 a9, column c, File name: {URL}"),
+                format!(
+                    "Multibyte character not supported for CHAR (Hint: Try using  VARCHAR). Invalid char: c3 a9, column c, File name: {URL}"
+                ),
                 Some(URL),
                 Some("c"),
                 Rule::Ascii,
             ),
             (
                 scan,
-                format!("File '{URL}' has an incompatible Parquet schema for column 's3://bucket/stage/{KEY}.id'. Column type: INTEGER, Parquet schema:\noptional int64 id"),
+                format!(
+                    "File '{URL}' has an incompatible Parquet schema for column 's3://bucket/stage/{KEY}.id'. Column type: INTEGER, Parquet schema:\noptional int64 id"
+                ),
                 Some(URL),
                 Some("id"),
                 Rule::Other,
@@ -403,7 +431,13 @@ mod tests {
                 None,
                 Rule::Length(10),
             ),
-            ("value too long for type character(3)", String::new(), None, None, Rule::Length(3)),
+            (
+                "value too long for type character(3)",
+                String::new(),
+                None,
+                None,
+                Rule::Length(3),
+            ),
             (
                 "null value in column \"a b\" of relation \"t\" violates not-null constraint",
                 String::new(),
@@ -444,7 +478,11 @@ mod tests {
                 "S3 key being read : s3://b/k",
                 Some("s3:GetObject"),
             ),
-            ("COPY with MANIFEST parameter requires full path of an Amazon S3 object.", "", Some("s3:GetObject")),
+            (
+                "COPY with MANIFEST parameter requires full path of an Amazon S3 object.",
+                "",
+                Some("s3:GetObject"),
+            ),
             (
                 "Spectrum Scan Error",
                 "Error: HTTP response error code: 403 Message: AccessDenied Access Denied",
@@ -475,7 +513,10 @@ mod tests {
 
     #[test]
     fn an_object_is_found_among_the_parts_even_if_its_name_was_cut() {
-        let (this, other) = (part(KEY), part("0123456789abcdef0123456789abcdef/aa22.parquet"));
+        let (this, other) = (
+            part(KEY),
+            part("0123456789abcdef0123456789abcdef/aa22.parquet"),
+        );
         let parts = [&other, &this];
         let found = |object: &str| -> Vec<String> {
             let refusal = Refusal {
@@ -489,7 +530,10 @@ mod tests {
         assert_eq!(found(URL), this);
         assert_eq!(found(&URL[..URL.len() - 9]), this);
         assert_eq!(found(&format!("s3://bucket/stage/{KEY}")), this);
-        assert_eq!(found(&format!("https://bucket.s3.amazonaws.com/stage/{KEY}")), this);
+        assert_eq!(
+            found(&format!("https://bucket.s3.amazonaws.com/stage/{KEY}")),
+            this
+        );
         // cut before the two differ
         assert_eq!(found(&URL[..URL.len() - 12]).len(), 2);
         assert_eq!(found("s3://bucket/other"), Vec::<String>::new());
@@ -524,16 +568,28 @@ mod tests {
     fn records_are_looked_for_under_the_rule_that_was_broken() {
         let types = |refusal: Refusal| {
             let schema = refusal.columns(&schema())?;
-            let types = schema.columns.iter().map(|column| column.staged.to_string());
+            let types = schema
+                .columns
+                .iter()
+                .map(|column| column.staged.to_string());
             Some(types.collect::<Vec<_>>().join(" "))
         };
         let found = types(refusal(Some("name"), Rule::Length(4)));
-        assert_eq!(found.as_deref(), Some("VARCHAR(4) VARCHAR(8) CHAR(9) VARCHAR(65535) BIGINT"));
+        assert_eq!(
+            found.as_deref(),
+            Some("VARCHAR(4) VARCHAR(8) CHAR(9) VARCHAR(65535) BIGINT")
+        );
         // which column is not told: any that is wider
         let found = types(refusal(None, Rule::Length(8)));
-        assert_eq!(found.as_deref(), Some("VARCHAR(8) VARCHAR(8) CHAR(8) VARCHAR(65535) BIGINT"));
+        assert_eq!(
+            found.as_deref(),
+            Some("VARCHAR(8) VARCHAR(8) CHAR(8) VARCHAR(65535) BIGINT")
+        );
         let found = types(refusal(Some("name"), Rule::Ascii));
-        assert_eq!(found.as_deref(), Some("CHAR(64) VARCHAR(8) CHAR(9) VARCHAR(65535) BIGINT"));
+        assert_eq!(
+            found.as_deref(),
+            Some("CHAR(64) VARCHAR(8) CHAR(9) VARCHAR(65535) BIGINT")
+        );
         for nothing in [
             refusal(Some("id"), Rule::Length(4)),
             refusal(Some("name"), Rule::Length(64)),
@@ -544,7 +600,9 @@ mod tests {
         ] {
             assert_eq!(nothing.columns(&schema()), None, "{nothing:?}");
         }
-        let required = refusal(Some("id"), Rule::NotNull).columns(&schema()).expect("a schema");
+        let required = refusal(Some("id"), Rule::NotNull)
+            .columns(&schema())
+            .expect("a schema");
         let nullability = required.columns.iter().map(|column| column.nullability);
         assert_eq!(
             nullability.collect::<Vec<_>>()[3..],
@@ -569,10 +627,17 @@ mod tests {
         });
         let length = refusal(Some("name"), Rule::Length(4));
         assert!(length.explains(&too_long));
-        let missing = |column: &str| reject(Reason::Missing { column: column.into() });
+        let missing = |column: &str| {
+            reject(Reason::Missing {
+                column: column.into(),
+            })
+        };
         let not_null = refusal(Some("id"), Rule::NotNull);
         assert!(not_null.explains(&missing("id")));
-        assert!(!not_null.explains(&missing("name")), "it was required before");
+        assert!(
+            !not_null.explains(&missing("name")),
+            "it was required before"
+        );
         assert!(!length.explains(&missing("id")));
         let other = |found| {
             reject(Reason::Mismatch {
@@ -588,7 +653,10 @@ mod tests {
 
     #[test]
     fn the_servers_view_tells_what_its_message_cut() {
-        let cut = Refusal::read("Spectrum Scan Error", Some(&detail("The length of the data column na")));
+        let cut = Refusal::read(
+            "Spectrum Scan Error",
+            Some(&detail("The length of the data column na")),
+        );
         let told = LoadErrorRow {
             file: format!("{URL}   "),
             column: "name".into(),

@@ -159,7 +159,11 @@ impl<'s> Records<'s> {
             seen: seen
                 .map(|(null, array)| *null || array.null_count() < array.len())
                 .collect(),
-            lacking: rows.arrays.iter().map(|array| array.null_count() > 0).collect(),
+            lacking: rows
+                .arrays
+                .iter()
+                .map(|array| array.null_count() > 0)
+                .collect(),
             columns: rows.arrays,
             rows: rows.count,
             outgrown: rows.outgrown,

@@ -19,7 +19,9 @@ pub(super) const INSERTING: &str = "insert from the temporary table";
 /// [`LoadError`]
 pub async fn load_error(session: &Session, query: i64) -> Result<Option<LoadErrorRow>, LoadError> {
     let statement = sql::load_error(query);
-    let answer = session.run("read the server's view of load errors", &statement).await?;
+    let answer = session
+        .run("read the server's view of load errors", &statement)
+        .await?;
     Ok(answer.rows.into_iter().next().map(|row| {
         let mut texts = row.into_iter().map(Option::unwrap_or_default);
         let mut next = || texts.next().unwrap_or_default();
@@ -91,11 +93,7 @@ pub(super) async fn copy(
     if temporary {
         let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
         let inserted = session
-            .run_with(
-                target.patience(),
-                INSERTING,
-                &statement,
-            )
+            .run_with(target.patience(), INSERTING, &statement)
             .await?;
         prove("INSERT", inserted.affected)?;
     }

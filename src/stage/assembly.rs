@@ -344,7 +344,10 @@ impl<'a> Assembly<'a> {
                 self.open.input.sources.push(count.source);
             }
         }
-        self.open.input.pieces.extend(pieces.iter().map(Piece::alone));
+        self.open
+            .input
+            .pieces
+            .extend(pieces.iter().map(Piece::alone));
         let is_full = part.bytes() >= self.go.job.options.part_bytes as u64;
         self.open.part = Some(part);
         if is_full { self.close_part() } else { Ok(()) }

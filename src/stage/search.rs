@@ -30,7 +30,11 @@ pub async fn find(
     let (answer, found) = oneshot::channel();
     std::thread::Builder::new()
         .name("search".into())
-        .spawn(move || answer.send(look_through(&job, &pieces, under, &explains)).is_ok())
+        .spawn(move || {
+            answer
+                .send(look_through(&job, &pieces, under, &explains))
+                .is_ok()
+        })
         .expect("the system gives a thread");
     found.await.map_err(|_| StageError::Stopped)?
 }
@@ -285,7 +289,10 @@ mod tests {
         );
         for (source, line) in [
             (file(directory.path(), "lines", lines.as_bytes()), 32),
-            (file(directory.path(), "gzip", &gzip.finish().expect("in memory")), 32),
+            (
+                file(directory.path(), "gzip", &gzip.finish().expect("in memory")),
+                32,
+            ),
             (file(directory.path(), "array", array.as_bytes()), 33),
             (kept.expect("kept"), 32),
         ] {
@@ -295,7 +302,9 @@ mod tests {
             assert!(parts.len() > 3, "several parts");
             let found: Vec<_> = parts
                 .iter()
-                .filter_map(|pieces| look_through(&job, pieces, schema(4), &too_long).expect("read"))
+                .filter_map(|pieces| {
+                    look_through(&job, pieces, schema(4), &too_long).expect("read")
+                })
                 .collect();
             assert_eq!(found.len(), 1);
             assert_eq!((found[0].source, found[0].line), (1, line));
@@ -320,13 +329,18 @@ mod tests {
     #[test]
     fn what_is_not_there_any_more_is_an_error_and_never_a_panic() {
         let directory = tempfile::tempdir().expect("a directory");
-        let job = job(vec![file(directory.path(), "a", records("\n").concat().as_bytes())]);
+        let job = job(vec![file(
+            directory.path(),
+            "a",
+            records("\n").concat().as_bytes(),
+        )]);
         let pieces: Vec<Piece> = staged(&job).concat();
         let path = directory.path().join("a");
         std::fs::write(&path, b"{\"id\":1}\n").expect("written");
         assert!(look_through(&job, &pieces, schema(4), &too_long).is_err());
         std::fs::write(&path, "{\"name\":\"longer\n".repeat(99)).expect("written");
-        look_through(&job, &pieces, schema(4), &too_long).expect("nothing is said of what is there now");
+        look_through(&job, &pieces, schema(4), &too_long)
+            .expect("nothing is said of what is there now");
         std::fs::remove_file(&path).expect("removed");
         assert!(look_through(&job, &pieces, schema(4), &too_long).is_err());
     }

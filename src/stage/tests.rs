@@ -270,7 +270,11 @@ fn a_column_with_a_default_has_a_value_in_every_record_or_in_none() {
         (vec![many(with), many(with)], vec![], true),
         (vec![many(without), many(without)], vec![], false),
         (vec![many(with), lines(&[without])], vec![(1, 1)], true),
-        (vec![lines(&[without, null]), many(with)], vec![(0, 1), (0, 2)], true),
+        (
+            vec![lines(&[without, null]), many(with)],
+            vec![(0, 1), (0, 2)],
+            true,
+        ),
         // null is a value that the column does not take, and no default
         (vec![lines(&[null])], vec![(0, 1)], false),
         (vec![lines(&[without, null])], vec![(0, 1), (0, 2)], false),

@@ -21,6 +21,7 @@ mod parts;
 mod passwords;
 mod pipeline;
 mod recovery;
+mod refused;
 mod rejects;
 mod schema;
 mod secrets;

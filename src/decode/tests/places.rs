@@ -32,8 +32,16 @@ fn a_value_for_a_column_that_takes_none_is_rejected_at_its_key() {
     assert_eq!(
         rejected(UnknownKeys::Reject),
         [
-            (1, 8, "column \"ID\" is an identity, which makes its own values".to_owned()),
-            (3, 2, "column \"where\" is of type geometry, which is not loaded".to_owned()),
+            (
+                1,
+                8,
+                "column \"ID\" is an identity, which makes its own values".to_owned()
+            ),
+            (
+                3,
+                2,
+                "column \"where\" is of type geometry, which is not loaded".to_owned()
+            ),
             (4, 2, "no column for key \"other\"".to_owned()),
         ]
     );
