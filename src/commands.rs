@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod inputs;
 mod plan;
+mod refused;
 mod rejected;
 mod session;
 

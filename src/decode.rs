@@ -59,6 +59,8 @@ pub struct Decoded {
     pub rows: u64,
     /// For each column whether any of them had its key, be it with null
     pub seen: Vec<bool>,
+    /// For each column whether any of them has no value for it
+    pub lacking: Vec<bool>,
     /// SUPER columns whose values are longer than their staged types
     pub outgrown: Vec<Outgrown>,
     /// Facts of the keys that no column takes (of all keys, if that is wanted), if they are collected, in the order of
@@ -264,6 +266,7 @@ pub fn decode_logged(
         columns: finished.columns,
         rows: finished.rows,
         seen: finished.seen,
+        lacking: finished.lacking,
         outgrown: finished.outgrown,
         facts: finished.facts,
         ignored: finished.ignored,

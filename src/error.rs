@@ -5,7 +5,8 @@
 use crate::facts::{ChooseError, show};
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
-use crate::report::RejectLine;
+use crate::refusal::SourceRange;
+use crate::report::{LISTED_REJECTS, RejectLine};
 use crate::schema::ClosedBy;
 use crate::selection::SelectionError;
 use crate::settings::SettingsError;
@@ -142,6 +143,17 @@ pub enum Cause {
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The load, by a row that was found in the input
+    #[error("the server refused a row")]
+    RefusedRow {
+        /// The record
+        record: Option<RejectLine>,
+        /// The input it is in, as far as it is known
+        ranges: Vec<SourceRange>,
+        /// The server's words
+        #[source]
+        source: Box<LoadError>,
+    },
     /// Ctrl-C or SIGTERM after COMMIT was sent, which turned out not to have happened
     #[error("interrupted, nothing was loaded")]
     Interrupted,
@@ -170,6 +182,17 @@ fn rejected_text(rejected: u64, limit: RejectLimit, extent: Extent) -> String {
             format!("{rejected} {records} rejected, {limit} {allowed} allowed: stopped reading")
         }
     }
+}
+
+fn range_lines(ranges: &[SourceRange]) -> Vec<String> {
+    let told = ranges.iter().take(LISTED_REJECTS);
+    let mut lines: Vec<String> = told
+        .map(|range| format!("it is among the records of {range}"))
+        .collect();
+    if ranges.len() > LISTED_REJECTS {
+        lines.push("or of further files".to_owned());
+    }
+    lines
 }
 
 impl Cause {
@@ -234,6 +257,14 @@ impl Cause {
             Self::Stage(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::RefusedRow { record: Some(_), .. } => Some(
+                "run it again: every record is held against the table as it is now, and all that do not fit are listed"
+                    .to_owned(),
+            ),
+            Self::RefusedRow { record: None, .. } => Some(
+                "one of these records has a value that the server does not take; its words name the column where they can"
+                    .to_owned(),
+            ),
             Self::Interrupted => None,
             Self::Contention { .. } => Some("run it again".to_owned()),
         }
@@ -292,6 +323,13 @@ impl Error {
                 );
                 lines
             }
+            Self::Failed {
+                cause: Cause::RefusedRow { record, ranges, .. },
+                ..
+            } => match record {
+                Some(record) => vec![record.to_string()],
+                None => range_lines(ranges),
+            },
             _ => Vec::new(),
         }
     }

@@ -14,6 +14,7 @@
 mod assembly;
 mod guess;
 mod lineage;
+mod search;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -28,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::decode::{self, GivenError, Ignored, MappingError, Reject, Rest, UnknownKeys};
 use crate::encode::{Compression, EncodeError, Part};
 use crate::facts::{self, Facts};
-use crate::frame::{FrameError, Framing, Limits};
+use crate::frame::{FrameError, Framing, Limits, Piece};
 use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
 use crate::rejects::RejectedData;
 use crate::schema::Schema;
@@ -39,6 +40,8 @@ use assembly::{Assembled, Assembly};
 use guess::Guess;
 use lineage::Lineage;
 use work::{Event, Form, Forms, Task};
+
+pub use search::find;
 
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
 /// what parts take of the memory.
@@ -147,13 +150,22 @@ pub enum Sink {
 /// again: they come last, and their chunks are told by number.
 #[derive(Debug)]
 pub enum Made {
-    /// A part, with the indices of the sources whose records it holds, and the number of its last chunk
-    Part(Part, Vec<u32>, u64),
+    /// A part, what it was made of, and the number of its last chunk
+    Part(Part, PartInput, u64),
     /// Lines of rejected records, with the indices of the sources whose records they may be, and the number of
     /// the last chunk they are from
     Rejects(Bytes, Vec<u32>, u64),
     /// What was made so far does not count: it is made again
     Again,
+}
+
+/// What a part was made of.
+#[derive(Debug, Default)]
+pub struct PartInput {
+    /// Indices of the sources whose records it holds
+    pub sources: Vec<u32>,
+    /// All that was read for it, each beginning at 0
+    pub pieces: Vec<Piece>,
 }
 
 /// What was read so far, for a progress display. Shared by all threads.
@@ -170,11 +182,14 @@ pub struct Meter {
 /// What a whole conversion gave, beside the parts.
 #[derive(Debug)]
 pub struct Conversion {
-    /// The schema of the parts: the job's, with room for the longest nested values; or the inferred one, empty
+    /// The schema of the parts: the job's, with room for the longest nested values, and with those columns required
+    /// of [`Nullability::Defaulted`](crate::schema::Nullability) that only some records have; or the inferred one, empty
     /// if `facts` give none
     pub schema: Schema,
     /// For each column, whether any record had its key
     pub seen: Vec<bool>,
+    /// For each column, whether any record had no value for it
+    pub lacking: Vec<bool>,
     /// Facts: of all keys where columns are inferred, else as the job's `unknown` asks for
     pub facts: Facts,
     /// What each source was, in order; fewer if reading stopped early
@@ -317,7 +332,7 @@ pub async fn stage(
     loop {
         tokio::select! {
             next = made.recv(), if uploads.len() < UPLOADS => match next {
-                Some(Made::Part(part, sources, chunk)) => {
+                Some(Made::Part(part, PartInput { sources, pieces }, chunk)) => {
                     let key = format!("{prefix}/{}.parquet", part.digest.to_hex());
                     parts.push((chunk, StagedPart {
                         url: store.url(&key),
@@ -325,6 +340,7 @@ pub async fn stage(
                         bytes: part.bytes.len() as u64,
                         rows: part.rows,
                         sources,
+                        pieces,
                     }));
                     uploads.push(put(store, key, part.bytes, part.crc64nvme));
                 }
@@ -441,9 +457,9 @@ pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, Stag
         match attempt(&go)? {
             Attempt::Done(done) => return finish(&go, *done),
             Attempt::Reframe(source) => framings[source as usize] = Some(Framing::Values),
-            Attempt::Widen(widened) => {
+            Attempt::Other(other) => {
                 if let Columns::Known { schema, .. } = &mut columns {
-                    *schema = widened;
+                    *schema = other;
                 }
             }
         }
@@ -476,8 +492,8 @@ enum Attempt {
     Done(Box<Assembled>),
     /// This source is not JSON Lines after all
     Reframe(u32),
-    /// Nested values are longer than was provided for
-    Widen(Schema),
+    /// The columns are to be others: nested values are longer than was provided for, or one with a default is required
+    Other(Schema),
 }
 
 fn forms(columns: &Columns, options: Options, sink: &Sink) -> Result<Forms, EncodeError> {
@@ -565,6 +581,7 @@ fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     Ok(Conversion {
         schema,
         seen,
+        lacking: tally.lacking,
         facts: done.facts,
         sources: sources.collect(),
         rejected: tally.rejected,
@@ -592,7 +609,7 @@ fn make_again(go: &Go<'_>, schema: &Schema, narrow: &[u64]) -> Result<Assembled,
         Attempt::Done(early) => Ok(*early),
         Attempt::Reframe(source) => Err(changed(source)),
         // the columns have room for every value that was there
-        Attempt::Widen(_) => Err(changed(0)),
+        Attempt::Other(_) => Err(changed(0)),
     }
 }
 

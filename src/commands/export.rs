@@ -9,6 +9,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
+use super::refused::Refused;
 use super::session::{self, Retries};
 use super::{directory, rejected};
 use crate::database::Session;
@@ -102,6 +103,8 @@ struct Groups {
     rejected: Rejected,
     ignored: Ignored,
     facts: Facts,
+    /// For each column, whether any record had no value for it
+    lacking: Vec<bool>,
     remade_bytes: u64,
 }
 
@@ -265,6 +268,17 @@ impl Run<'_> {
                 way.remakes += 1;
                 way.batch = None;
                 Ok(Round::Again)
+            }
+            Err(Cause::Load(error)) => {
+                let refused = Refused {
+                    export: self.export,
+                    target: &self.target,
+                    table: &table,
+                    staged: &made.staged,
+                    sources: &made.sources,
+                    parts: &chosen.parts,
+                };
+                Err(refused.located(error, self.progress).await)
             }
             Err(cause) => Err(cause),
         }
@@ -496,7 +510,7 @@ impl Run<'_> {
     }
 
     /// Stages each group for itself, all under one schema: when one of them has longer nested values
-    /// than was provided for, those before it are made again.
+    /// than was provided for, or values where others have none, those before it are made again.
     async fn stage_groups(
         &mut self,
         groups: Vec<Vec<Source>>,
@@ -540,17 +554,29 @@ impl Run<'_> {
                 }
                 for part in &mut further.parts {
                     part.sources.iter_mut().for_each(|source| *source += first);
+                    part.pieces
+                        .iter_mut()
+                        .for_each(|piece| piece.source += first);
                     self.keys.push(part.key.clone());
                 }
                 self.keys.append(&mut further.abandoned);
                 if let Columns::Known { schema, .. } = &mut columns {
-                    let is_narrow = further.schema != *schema && first > 0;
+                    let is_other = further.schema != *schema && first > 0;
                     schema.clone_from(&further.schema);
-                    if is_narrow {
+                    if is_other {
                         continue 'again;
                     }
                 }
                 all.staged.append(further);
+                all.lacking.resize(conversion.lacking.len(), false);
+                for (lacking, there) in all.lacking.iter_mut().zip(&conversion.lacking) {
+                    *lacking |= there;
+                }
+                if let Columns::Known { schema, .. } = &mut columns
+                    && schema.require(&all.staged.seen, &all.lacking)
+                {
+                    continue 'again;
+                }
                 let limit = self.export.conversion.max_rejects;
                 // a share is known in the end
                 let is_last = all.staged.sources.len() == sources.len();

@@ -226,9 +226,10 @@ pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
 pub(super) fn schema_of(table: &Table, name: &TableName) -> Result<Schema, Cause> {
     let mut schema = Schema::default();
     for column in &table.columns {
-        let nullability = match column.not_null && !column.has_default {
-            true => Nullability::Required,
-            false => Nullability::Nullable,
+        let nullability = match (column.not_null, column.has_default) {
+            (true, false) => Nullability::Required,
+            (true, true) => Nullability::Defaulted,
+            (false, _) => Nullability::Nullable,
         };
         match column.open() {
             Ok(column_type) => {

@@ -90,6 +90,7 @@ pub(super) struct Finished {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rows: u64,
     pub(super) seen: Vec<bool>,
+    pub(super) lacking: Vec<bool>,
     pub(super) outgrown: Vec<Outgrown>,
     pub(super) facts: Facts,
     pub(super) ignored: Ignored,
@@ -157,6 +158,11 @@ impl<'s> Records<'s> {
         Finished {
             seen: seen
                 .map(|(null, array)| *null || array.null_count() < array.len())
+                .collect(),
+            lacking: rows
+                .arrays
+                .iter()
+                .map(|array| array.null_count() > 0)
                 .collect(),
             columns: rows.arrays,
             rows: rows.count,
