@@ -80,8 +80,8 @@ impl Refused<'_> {
     async fn told(&self, query: i64) -> Option<LoadErrorRow> {
         let session = session::connect(&self.target.endpoint).await;
         let told = match session {
-            Ok(session) => load::load_error(&session, query).await,
-            Err(error) => Err(error.into()),
+            Ok(session) => load::load_error(&session, query).await.map_err(Cause::from),
+            Err(error) => Err(error),
         };
         told.unwrap_or_else(|error| {
             tracing::debug!(%error, "what the server's view says of the load is not known");
