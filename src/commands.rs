@@ -3,6 +3,7 @@
 //!
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
+mod declared;
 mod directory;
 mod export;
 mod init;
