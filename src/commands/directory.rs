@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::inputs::{self, infer, refuse_rejected, watched};
-use super::{export, rejected};
+use super::{declared, export, rejected};
 use crate::error::Cause;
 use crate::load::Table;
 use crate::report::{Outcome, PartCounts, RecordCounts, Report};
@@ -19,10 +19,16 @@ pub(super) async fn stage_into(
     directory: &Path,
     progress: &Progress,
 ) -> Result<Report, Cause> {
+    let declared = declared::read(&export.conversion)?;
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
-    let inferred = infer(&export.conversion, &sources, progress).await?;
-    let mut schema = inferred.schema;
+    let (mut schema, notes) = match declared {
+        Some(schema) => (schema, Vec::new()),
+        None => {
+            let inferred = infer(&export.conversion, &sources, progress).await?;
+            (inferred.schema, inferred.notes)
+        }
+    };
     let table = Table::default();
     let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
     let job = Job {
@@ -59,7 +65,7 @@ pub(super) async fn stage_into(
         bytes: staged.part_bytes(),
     };
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
-    report.notes = inferred.notes;
+    report.notes = notes;
     report.warnings = warnings;
     report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
     report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);

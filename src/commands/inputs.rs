@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::declared;
 use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::evolve::Changes;
@@ -94,16 +95,22 @@ pub(super) fn unknown_keys(
         .columns
         .iter()
         .position(|column| column.name == *rest);
-    match place {
-        Some(place) if schema.columns[place].target == ColumnType::Super => {
-            Ok(UnknownKeys::Rest(place))
-        }
-        None if table.oid.is_none() => {
+    if let Some(place) = place
+        && schema.columns[place].target == ColumnType::Super
+    {
+        return Ok(UnknownKeys::Rest(place));
+    }
+    match (place, &conversion.schema_file, table.oid) {
+        (_, Some(path), _) => Err(Cause::RestUndeclared {
+            path: path.clone(),
+            column: rest.clone(),
+        }),
+        (None, None, None) => {
             let column = Column::new(rest, ColumnType::Super, Nullability::Nullable);
             schema.columns.push(column);
             Ok(UnknownKeys::Rest(schema.columns.len() - 1))
         }
-        place => Err(Cause::RestColumn {
+        (place, None, _) => Err(Cause::RestColumn {
             table: name.clone(),
             column: rest.clone(),
             found: match place {
@@ -172,13 +179,29 @@ pub(super) async fn infer(
 ) -> Result<Inferred, Cause> {
     progress.phase("inferring the schema");
     let Surveyed { facts, digests } = survey(conversion, sources, progress).await?;
-    let chosen = facts::choose(&facts)?;
+    let selection = &conversion.selection;
+    let mut chosen = selection.choose(&facts)?;
+    chosen
+        .schema
+        .columns
+        .extend(declared::lineage_columns(conversion));
+    let mut notes: Vec<String> = chosen.notes.iter().map(ToString::to_string).collect();
+    notes.extend(unseen_note(&selection.unseen(&facts)));
     Ok(Inferred {
         schema: chosen.schema,
-        notes: chosen.notes.iter().map(ToString::to_string).collect(),
+        notes,
         digests,
         facts,
     })
+}
+
+/// What to say of keys that were asked for in vain.
+fn unseen_note(keys: &[&str]) -> Option<String> {
+    if keys.is_empty() {
+        return None;
+    }
+    let keys: Vec<String> = keys.iter().map(|key| facts::show(key)).collect();
+    Some(format!("no record has {}", keys.join(" or ")))
 }
 
 /// Reads everything once for what is under its keys.
@@ -189,7 +212,10 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
-        schema: Schema::default(),
+        schema: Schema {
+            excluded: conversion.selection.excluded.clone(),
+            ..Schema::default()
+        },
         unknown: UnknownKeys::Collect,
         options: options(conversion),
     };
