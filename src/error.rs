@@ -288,6 +288,7 @@ impl Cause {
             | Self::LineageType { .. }
             | Self::SchemaKept { .. }
             | Self::Store(StoreError::PlainHttp { .. })
+            | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
                 LoadError::NotAdopted { .. }
                 | LoadError::NoLedger { .. }

@@ -10,6 +10,8 @@
 //! Row groups are appended in the input's order, so parts do not depend on the number of threads.
 //! What a record means is `decode`'s, what a file looks like `encode`'s.
 
+mod lineage;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -22,7 +24,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::decode::{
-    self, Given, Ignored, Outgrown, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys,
+    self, Given, GivenError, Ignored, MappingError, Outgrown, Reject, RejectedRecord, Rest,
+    SourceCount, UnknownKeys,
 };
 use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
 use crate::facts::Facts;
@@ -33,6 +36,8 @@ use crate::schema::Schema;
 use crate::source::{self, Finished, Opened, Source, SourceError};
 use crate::store::{self, Store, StoreError};
 
+use lineage::Lineage;
+
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
 /// what parts take of the memory.
 const UPLOADS: usize = 3;
@@ -42,6 +47,8 @@ const UPLOADS: usize = 3;
 pub struct Job {
     /// Sources, in input order; all can be read again
     pub sources: Vec<Source>,
+    /// What their ids are made with, see [`crate::ledger::source_id`]
+    pub scope: String,
     /// Columns of the parts; empty to infer
     pub schema: Schema,
     /// What keys outside the schema are
@@ -218,6 +225,12 @@ pub enum StageError {
     /// A source
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What the columns are to take
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// What a source is to give
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// Where its records end
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -243,6 +256,8 @@ impl StageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Source(error) => error.hint().map(str::to_owned),
+            Self::Mapping(error) => Some(error.hint().to_owned()),
+            Self::Given(error) => Some(error.hint().to_owned()),
             Self::Frame(error) => error.hint().map(str::to_owned),
             Self::Store(error) => error.hint(),
             Self::Changed { .. } => Some("load files that nobody writes to any more".into()),
@@ -382,10 +397,12 @@ fn on_a_thread(
 /// # Errors
 /// [`StageError`]
 pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, StageError> {
+    decode::check_mapping(&job.schema, job.unknown)?;
+    let lineage = Lineage::new(job, sink)?;
     let mut framings: Vec<Option<Framing>> = vec![None; job.sources.len()];
     let mut schema = job.schema.clone();
     loop {
-        match attempt(job, &schema, &framings, sink, meter)? {
+        match attempt(job, &schema, &lineage, &framings, sink, meter)? {
             Attempt::Done(conversion) => return Ok(*conversion),
             Attempt::Reframe(source) => framings[source as usize] = Some(Framing::Values),
             Attempt::Widen(widened) => schema = widened,
@@ -437,6 +454,7 @@ enum WorkError {
 fn attempt(
     job: &Job,
     schema: &Schema,
+    lineage: &Lineage,
     framings: &[Option<Framing>],
     sink: &Sink,
     meter: &Meter,
@@ -458,7 +476,7 @@ fn attempt(
         let chunks = Arc::new(Mutex::new(chunks));
         for _ in 0..job.options.threads.get() {
             let (chunks, done, encoder) = (Arc::clone(&chunks), done.clone(), encoder.as_ref());
-            scope.spawn(move || work(job, schema, encoder, &chunks, &done));
+            scope.spawn(move || work(job, schema, &lineage.given, encoder, &chunks, &done));
         }
         drop((chunks, done));
         let mut assembly = Assembly::new(job, schema, encoder.as_ref(), sink, meter);
@@ -467,7 +485,11 @@ fn attempt(
         let finished = reader.join().expect("the reader does not panic");
         match assembled? {
             Some(attempt) => Ok(attempt),
-            None => assembly.finish(finished?),
+            None => {
+                let finished = finished?;
+                lineage.check(job, &finished)?;
+                assembly.finish(finished)
+            }
         }
     })
 }
@@ -540,6 +562,7 @@ impl Read for Input {
 fn work(
     job: &Job,
     schema: &Schema,
+    given: &Given,
     encoder: Option<&Encoder>,
     chunks: &Mutex<Receiver<Chunk>>,
     done: &SyncSender<Worked>,
@@ -554,7 +577,7 @@ fn work(
             sequence: chunk.sequence,
             inflated: chunk.pieces.iter().map(|piece| piece.range().length).sum(),
             ranges: chunk.pieces.iter().map(frame::Piece::range).collect(),
-            outcome: decode_and_encode(&chunk, schema, job, encoder),
+            outcome: decode_and_encode(&chunk, schema, given, job, encoder),
             buffer: chunk.bytes,
         };
         if done.send(worked).is_err() {
@@ -566,6 +589,7 @@ fn work(
 fn decode_and_encode(
     chunk: &Chunk,
     schema: &Schema,
+    given: &Given,
     job: &Job,
     encoder: Option<&Encoder>,
 ) -> Result<Output, WorkError> {
@@ -578,8 +602,7 @@ fn decode_and_encode(
             lines.get_or_insert_default().add(name, rejected, data);
         }
     };
-    let given = Given::default();
-    let decoded = decode::decode_logged(chunk, schema, job.unknown, &given, &mut log)
+    let decoded = decode::decode_logged(chunk, schema, job.unknown, given, &mut log)
         .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match encoder {
         Some(encoder) if decoded.rows > 0 => {

@@ -33,6 +33,7 @@ pub(super) async fn stage_into(
     let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
     let job = Job {
         sources: sources.clone(),
+        scope: export.inputs.scope.clone(),
         schema,
         unknown,
         options: rejected::options(export),

@@ -498,6 +498,7 @@ impl Run<'_> {
                     u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
+                    scope: self.policy.scope.clone(),
                     schema: schema.clone(),
                     unknown,
                     options: rejected::options(self.export),

@@ -212,6 +212,7 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
+        scope: String::new(),
         schema: Schema {
             excluded: conversion.selection.excluded.clone(),
             ..Schema::default()

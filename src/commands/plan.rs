@@ -40,6 +40,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     progress.phase("checking every record");
     let job = Job {
         sources: sources.clone(),
+        scope: plan.inputs.scope.clone(),
         schema: schema.clone(),
         unknown,
         options: inputs::options(&plan.conversion),
