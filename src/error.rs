@@ -142,14 +142,14 @@ pub enum Cause {
         columns: Vec<String>,
     },
     /// The table has no column for lineage
-    #[error("{table} has no column {column} for --lineage")]
+    #[error("{table} has no column {} for --lineage", columns.join(" and no "))]
     LineageMissing {
         /// The table
         table: TableName,
-        /// The column
-        column: String,
-        /// The statement that adds it
-        alter: String,
+        /// What it lacks
+        columns: Vec<String>,
+        /// Statements that add it
+        alter: Vec<String>,
     },
     /// The table's column for lineage is another one
     #[error("column {column} of {table} is {found}, for --lineage it must be {wanted}")]
@@ -338,9 +338,9 @@ impl Cause {
             Self::LineageUndeclared { .. } => Some(
                 "a schema file says it by columns with lineage = \"source\" and lineage = \"line\"; `stagecopy plan --lineage --schema-out` writes them".to_owned(),
             ),
-            Self::LineageMissing { alter, .. } => {
-                Some(format!("{alter}, or let the load do it with --evolve columns"))
-            }
+            Self::LineageMissing { .. } => Some(
+                "run these statements, or let the load do it with --evolve columns".to_owned(),
+            ),
             Self::LineageType { .. } => None,
             Self::SchemaKept { .. } => {
                 Some("name another file, or remove this one first".to_owned())
@@ -437,6 +437,15 @@ impl Error {
             } => {
                 let statements = alter.iter().map(|statement| format!("{statement};"));
                 differences.iter().cloned().chain(statements).collect()
+            }
+            Self::Failed {
+                cause: Cause::LineageMissing { alter, .. },
+                ..
+            } => {
+                let statements = alter.iter();
+                statements
+                    .map(|statement| format!("{statement};"))
+                    .collect()
             }
             _ => Vec::new(),
         }

@@ -159,7 +159,7 @@ pub enum Difference {
         /// In the table
         found: String,
     },
-    /// The table takes no NULL, and the schema says nothing of it
+    /// The table takes no NULL and has no default, and the schema says nothing of it
     NotNull {
         /// The column
         column: String,
@@ -273,7 +273,8 @@ impl Comparison {
                 found: there.shown_type(),
             }),
         }
-        if there.not_null && column.nullability != Nullability::Required {
+        let is_forced = there.not_null && !there.has_default;
+        if is_forced && column.nullability != Nullability::Required {
             self.differences
                 .push(Difference::NotNull { column: name() });
         }
@@ -417,6 +418,7 @@ mod tests {
             declared("narrower", varchar(8), Nullable),
             declared("other", ColumnType::BigInt, Nullable),
             declared("not_null", ColumnType::Date, Nullable),
+            declared("defaulted", ColumnType::Date, Nullable),
             with_default(declared("default", ColumnType::BigInt, Nullable)),
             declared("new", ColumnType::Super, Nullable),
             declared("new_strict", ColumnType::Date, Required),
@@ -431,7 +433,8 @@ mod tests {
             there("wider", "character varying(32)", false, false),
             there("narrower", "character varying(32)", false, false),
             there("other", "integer", false, false),
-            there("not_null", "date", true, true),
+            there("not_null", "date", true, false),
+            there("defaulted", "date", true, true),
             there("default", "bigint", false, false),
         ];
         let comparison = compare(&schema, &table);

@@ -105,33 +105,33 @@ pub(super) fn of_table(
     table: &Table,
 ) -> Result<Schema, Cause> {
     let mut schema = session::schema_of(table, name)?;
+    let is_asked_for = conversion.lineage == Lineage::Wanted;
+    let mut missing = Vec::new();
     for wanted in [Column::source(), Column::line()] {
-        let place = schema
-            .columns
-            .iter()
-            .position(|there| there.name == wanted.name);
-        let is_asked_for = conversion.lineage == Lineage::Wanted;
-        match place {
-            Some(place) if holds(schema.columns[place].target, &wanted) => {
-                schema.columns[place].origin = wanted.origin;
-            }
-            Some(place) if is_asked_for => {
+        let mut columns = schema.columns.iter_mut();
+        match columns.find(|there| there.name == wanted.name) {
+            Some(there) if holds(there.target, &wanted) => there.origin = wanted.origin,
+            Some(there) if is_asked_for => {
                 return Err(Cause::LineageType {
                     table: name.clone(),
                     column: wanted.name,
                     wanted: wanted.target,
-                    found: schema.columns[place].target,
+                    found: there.target,
                 });
             }
-            None if is_asked_for && !conversion.evolve.adds() => {
-                return Err(Cause::LineageMissing {
-                    table: name.clone(),
-                    alter: sql::add_column(name, &wanted).to_string(),
-                    column: wanted.name,
-                });
-            }
-            _ => {}
+            Some(_) => {}
+            None => missing.push(wanted),
         }
+    }
+    if is_asked_for && !missing.is_empty() && !conversion.evolve.adds() {
+        return Err(Cause::LineageMissing {
+            table: name.clone(),
+            columns: missing.iter().map(|column| column.name.clone()).collect(),
+            alter: missing
+                .iter()
+                .map(|column| sql::add_column(name, column).to_string())
+                .collect(),
+        });
     }
     let selection = &conversion.selection;
     if !conversion.evolve.adds() {
@@ -205,8 +205,9 @@ pub(super) fn row_shaping(
     options
 }
 
-/// Writes a schema file, all of it or nothing, and never over another: only what says the same may be there.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Cause> {
+/// Writes a schema file, all of it or nothing, and never over another: only what says the same may be there. Gives the
+/// path for people.
+pub(super) fn write(path: &Path, text: &str) -> Result<String, Cause> {
     let unwritten = |source| Cause::SchemaUnwritten {
         path: path.to_owned(),
         source,
@@ -221,7 +222,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Cause> {
         Ok(_) => {
             let there = fs::read(path).map_err(unwritten)?;
             return match there == text.as_bytes() {
-                true => Ok(()),
+                true => Ok(path.display().to_string()),
                 false => Err(kept()),
             };
         }
@@ -238,7 +239,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Cause> {
     file.write_all(text.as_bytes()).map_err(unwritten)?;
     file.as_file().sync_all().map_err(unwritten)?;
     match file.persist_noclobber(path) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(path.display().to_string()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(kept()),
         Err(error) => Err(unwritten(error.error)),
     }

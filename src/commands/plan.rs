@@ -61,14 +61,17 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
         .extend(inputs::ignored_notes(&checked.ignored));
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
-    if let Some(out) = &plan.schema_out {
-        let remarks = remarks(&plan.table, &intended, read - rejected, sources.len());
-        let text = schema_file::write(&intended.schema, &remarks);
-        match out {
-            SchemaOut::Standard => return Ok(Answer::Schema(text)),
-            SchemaOut::File(path) => declared::write(path, &text)?,
+    let schema_file = match &plan.schema_out {
+        None => None,
+        Some(out) => {
+            let remarks = remarks(&plan.table, &intended, read - rejected, sources.len());
+            let text = schema_file::write(&intended.schema, &remarks);
+            match out {
+                SchemaOut::Standard => return Ok(Answer::Schema(text)),
+                SchemaOut::File(path) => Some(declared::write(path, &text)?),
+            }
         }
-    }
+    };
     Ok(Answer::Plan(PlanReport {
         format_version: FORMAT_VERSION,
         create_table: table
@@ -79,11 +82,8 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
             .iter()
             .map(ToString::to_string)
             .collect(),
-        columns: columns(&intended),
-        schema_file: match plan.schema_out {
-            Some(SchemaOut::File(path)) => Some(path.display().to_string()),
-            Some(SchemaOut::Standard) | None => None,
-        },
+        columns: intended.columns(),
+        schema_file,
         sources: SourceCounts {
             total: sources.len() as u64,
             loaded: 0,
@@ -187,55 +187,61 @@ async fn intended(
     }
 }
 
-fn columns(intended: &Intended) -> Vec<PlannedColumn> {
-    let reason = |column: &Column| {
-        let key = intended
-            .facts
-            .keys
-            .iter()
-            .find(|key| key.name == column.name);
-        match (&column.origin, intended.source, key) {
-            (Origin::Source, ..) => "the record's source".to_owned(),
-            (Origin::Line, ..) => "the record's line".to_owned(),
-            (_, Known::Declared, _) => "as declared".to_owned(),
-            (_, Known::Inferred, Some(key)) => seen(key),
-            (_, Known::Inferred | Known::FromTable, _) => "as in the table".to_owned(),
+impl Intended {
+    /// What was seen of a column.
+    fn seen(&self, column: &Column) -> Option<String> {
+        let mut keys = self.facts.keys.iter();
+        keys.find(|key| key.name == column.name).map(seen)
+    }
+
+    /// Why a column is as it is.
+    fn reason(&self, column: &Column) -> String {
+        let is_added = || {
+            self.lacking
+                .add
+                .iter()
+                .any(|added| added.name == column.name)
+        };
+        match (&column.origin, self.source) {
+            (Origin::Source, _) => "the source of the record".to_owned(),
+            (Origin::Line, _) => "the line of the record".to_owned(),
+            (_, Known::Declared) => "as declared".to_owned(),
+            (_, Known::FromTable) if !is_added() => "as in the table".to_owned(),
+            _ => self
+                .seen(column)
+                .unwrap_or_else(|| "keys without a column".to_owned()),
         }
-    };
-    let columns = intended.schema.columns.iter();
-    columns
-        .map(|column| PlannedColumn {
-            name: column.name.clone(),
-            column_type: column.target.to_string(),
-            reason: reason(column),
-        })
-        .collect()
+    }
+
+    fn columns(&self) -> Vec<PlannedColumn> {
+        let columns = self.schema.columns.iter();
+        columns
+            .map(|column| PlannedColumn {
+                name: column.name.clone(),
+                column_type: column.target.to_string(),
+                reason: self.reason(column),
+            })
+            .collect()
+    }
 }
 
 /// What the schema file says in comments. It does not say when or where it was made: the same records make the same file.
 fn remarks(table: &TableName, intended: &Intended, records: u64, sources: usize) -> Remarks {
     let of = match intended.source {
         Known::Inferred => "as its records suggest",
-        Known::FromTable => "as it is",
+        Known::FromTable => "as it is, its encodings, defaults and keys left aside",
         Known::Declared => "as it was declared",
     };
     let records = count(records, "record");
     let sources = count(sources as u64, "source");
     let mut heading = vec![
-        format!(
-            "The schema of {table}, {of}: written by `stagecopy plan`, which read {records} of {sources}."
-        ),
+        format!("The schema of {table}, {of}."),
+        format!("Written by `stagecopy plan`, which read {records} of {sources}."),
         "Change it as needed, and give it to `plan` or `export` with --schema.".to_owned(),
     ];
     heading.extend(intended.notes.iter().cloned());
-    let columns = intended.schema.columns.iter().map(|column| {
-        let key = intended
-            .facts
-            .keys
-            .iter()
-            .find(|key| key.name == column.name);
-        key.map(seen).unwrap_or_default()
-    });
+    let columns = intended.schema.columns.iter();
+    let columns = columns.map(|column| intended.seen(column).unwrap_or_default());
     Remarks {
         heading,
         columns: columns.collect(),
