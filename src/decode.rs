@@ -61,7 +61,8 @@ pub struct Decoded {
     pub seen: Vec<bool>,
     /// SUPER columns whose values are longer than their staged types
     pub outgrown: Vec<Outgrown>,
-    /// Facts of the keys that no column takes, if they are collected, in the order of first appearance
+    /// Facts of the keys that no column takes (of all keys, if that is wanted), if they are collected, in the order of
+    /// first appearance
     pub facts: Facts,
     /// Values left out
     pub ignored: Ignored,
@@ -181,6 +182,8 @@ pub enum UnknownKeys {
     /// Gather facts about their values; with an empty schema that is the inference. An object that
     /// values are lifted out of counts, as a whole, where it has something else in it
     Collect,
+    /// The same, and about the values of columns that take a key's whole value
+    CollectAll,
     /// Reject the record
     Reject,
     /// Leave their values out, and count them

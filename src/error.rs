@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts::ChooseError;
+use crate::facts::{ChooseError, show};
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::report::RejectLine;
-use crate::schema::ColumnType;
+use crate::schema::{ClosedBy, ColumnType};
 use crate::schema_file;
 use crate::selection::SelectionError;
 use crate::settings::SettingsError;
@@ -196,15 +196,18 @@ pub enum Cause {
         /// What it lacks
         column: String,
     },
-    /// The table has a column that no value can be given
-    #[error("column {column} of {table} is {column_type}, NOT NULL and without default")]
-    ColumnType {
+    /// The table has a column that wants values and takes none
+    #[error(
+        "column {} of {table} {why}, and is NOT NULL without a default",
+        show(column)
+    )]
+    ClosedColumn {
         /// The table
         table: TableName,
         /// The column
         column: String,
-        /// Its type
-        column_type: String,
+        /// Why it takes none
+        why: ClosedBy,
     },
     /// Converting and staging
     #[error(transparent)]
@@ -276,7 +279,7 @@ impl Cause {
             Self::Rejected { .. } => Kind::Rejected,
             Self::Source(SourceError::Missing { .. })
             | Self::WorkingDirectory { .. }
-            | Self::ColumnType { .. }
+            | Self::ClosedColumn { .. }
             | Self::RestColumn { .. }
             | Self::RestUndeclared { .. }
             | Self::Selection(SelectionError::NoColumn { .. } | SelectionError::NoValue { .. })
@@ -291,6 +294,7 @@ impl Cause {
             | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
                 LoadError::NotAdopted { .. }
+                | LoadError::NotATable { .. }
                 | LoadError::NoLedger { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
@@ -352,7 +356,7 @@ impl Cause {
             Self::RestUndeclared { .. } => Some(
                 "declare it, or name another with --rest-column".to_owned(),
             ),
-            Self::ColumnType { .. } => {
+            Self::ClosedColumn { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
             Self::Manifest { .. } => Some(

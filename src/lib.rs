@@ -11,6 +11,7 @@
 //! way come what a user asks for and is told.
 
 pub mod base64;
+mod proof;
 pub mod schema;
 pub mod facts;
 pub mod selection;

@@ -11,6 +11,7 @@ mod history;
 mod mutex;
 mod recovery;
 mod rows;
+mod standing;
 mod table;
 mod transaction;
 
@@ -33,6 +34,7 @@ pub use entries::{Chosen, candidates, chosen, entries, plan};
 pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
+pub use standing::Obstacle;
 pub use table::{Adopted, Table, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.

@@ -364,8 +364,41 @@ pub struct Schema {
     pub columns: Vec<Column>,
     /// Keys whose values are left out on purpose
     pub excluded: Excluded,
+    /// Columns of the table that no record's value goes into
+    pub closed: Vec<Closed>,
     /// What only the DDL says of the table
     pub table: TableDefinition,
+}
+
+/// A column of the table that no record's value goes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its name, folded
+    pub name: String,
+    /// Why
+    pub why: ClosedBy,
+}
+
+/// Why no record's value goes into a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// It is an identity that takes no values (Redshift: CREATE TABLE, IDENTITY)
+    Identity,
+    /// Its type is not loaded
+    Type(String),
+    /// Its name has capital letters, which folded names do not reach
+    Capitals,
+}
+
+impl fmt::Display for ClosedBy {
+    /// What follows the column's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("is an identity, which makes its own values"),
+            Self::Type(name) => write!(f, "is of type {name}, which is not loaded"),
+            Self::Capitals => f.write_str("has capital letters in its name, which are folded here"),
+        }
+    }
 }
 
 /// Keys whose values are left out on purpose, and counted. They are compared folded. What is lifted

@@ -91,7 +91,10 @@ pub(super) fn fitted(
         )],
     };
     Ok(Fitted {
-        schema: declared.clone(),
+        schema: Schema {
+            closed: session::schema_of(table, name)?.closed,
+            ..declared.clone()
+        },
         changes: allowed,
         notes,
     })

@@ -8,8 +8,9 @@ use super::{declared, export, rejected};
 use crate::error::Cause;
 use crate::load::Table;
 use crate::report::{Outcome, PartCounts, RecordCounts, Report};
+use crate::schema::Schema;
 use crate::settings::Export;
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Columns, Job, Meter};
 use crate::store::Store;
 use crate::terminal::Progress;
 
@@ -22,20 +23,19 @@ pub(super) async fn stage_into(
     let declared = declared::read(&export.conversion)?;
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
-    let (mut schema, notes) = match declared {
-        Some(schema) => (schema, Vec::new()),
-        None => {
+    let (columns, mut notes) = match (declared, inputs::columns_to_come(&export.conversion)) {
+        (Some(schema), _) => (known(export, schema)?, Vec::new()),
+        (None, Some(columns)) => (columns, Vec::new()),
+        (None, None) => {
             let inferred = infer(&export.conversion, &sources, progress).await?;
-            (inferred.schema, inferred.notes)
+            (known(export, inferred.schema)?, inferred.notes)
         }
     };
-    let table = Table::default();
-    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
+    let is_inferred = matches!(columns, Columns::Inferred(_));
     let job = Job {
         sources: sources.clone(),
         scope: export.inputs.scope.clone(),
-        schema,
-        unknown,
+        columns,
         options: rejected::options(export),
     };
     let store = Store::Dir(directory.to_owned());
@@ -54,6 +54,9 @@ pub(super) async fn stage_into(
     let limit = export.conversion.max_rejects;
     refuse_rejected(rejected, read, conversion.extent, &sources, limit)
         .map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
+    if is_inferred {
+        notes.extend(inputs::chosen_notes(&export.conversion, &conversion.facts)?);
+    }
     let mut report = export::empty_report(export, sources.len());
     report.outcome = Outcome::Staged;
     report.records = RecordCounts {
@@ -66,9 +69,16 @@ pub(super) async fn stage_into(
         bytes: staged.part_bytes(),
     };
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
+    report.remade_bytes = conversion.remade_bytes;
     report.notes = notes;
     report.warnings = warnings;
     report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
     report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);
     Ok(report)
+}
+
+fn known(export: &Export, mut schema: Schema) -> Result<Columns, Cause> {
+    let table = Table::default();
+    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
+    Ok(Columns::Known { schema, unknown })
 }

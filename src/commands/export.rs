@@ -12,9 +12,10 @@ use super::inputs::{self, distinct, infer, refuse_rejected, watched};
 use super::session::{self, Retries};
 use super::{declared, directory, rejected};
 use crate::database::Session;
-use crate::decode::{Ignored, Reject, UnknownKeys};
+use crate::decode::{Ignored, Reject};
 use crate::error::{Cause, Failure};
 use crate::evolve::{Changes, Evolve};
+use crate::facts::Facts;
 use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Target};
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
@@ -23,7 +24,7 @@ use crate::schema::{Column, Schema};
 use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
-use crate::stage::{self, Extent, Job, Meter, Rejected};
+use crate::stage::{self, Columns, Extent, Job, Meter, Rejected};
 use crate::store::{self, Store};
 use crate::terminal::Progress;
 
@@ -87,6 +88,18 @@ struct Batch {
     rejected: Rejected,
     ignored: Ignored,
     notes: Vec<String>,
+    /// Input whose parts were made twice
+    remade_bytes: u64,
+}
+
+/// What all groups of sources gave.
+#[derive(Default)]
+struct Groups {
+    staged: Staged,
+    rejected: Rejected,
+    ignored: Ignored,
+    facts: Facts,
+    remade_bytes: u64,
 }
 
 struct Run<'a> {
@@ -203,8 +216,10 @@ impl Run<'_> {
         }
         let is_taken = |batch: &Batch| self.is_taken(&table, &batch.staged.schema);
         if !way.batch.as_ref().is_some_and(is_taken) {
-            let pending = std::mem::take(&mut way.pending);
-            way.pending = inputs::spool(pending, &self.export.conversion)?;
+            if !inputs::may_pass_by(&self.export.conversion, &table) {
+                let pending = std::mem::take(&mut way.pending);
+                way.pending = inputs::spool(pending, &self.export.conversion)?;
+            }
             let batch = self
                 .stage(way.pending.clone(), &table, way.spanning)
                 .await?;
@@ -360,39 +375,46 @@ impl Run<'_> {
         table: &Table,
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
-        let (mut schema, notes, digests) = match (&self.declared, table.oid) {
-            (Some(declared), None) => (declared.clone(), Vec::new(), None),
+        let conversion = &self.export.conversion;
+        let (columns, mut notes, digests) = match (&self.declared, table.oid) {
+            (Some(declared), None) => (self.known(declared.clone(), table)?, Vec::new(), None),
             (Some(declared), Some(_)) => {
-                let conversion = &self.export.conversion;
                 let fitted = declared::fitted(declared, conversion, &self.export.table, table)?;
                 let notes = self.change(&fitted.changes, fitted.notes).await?;
-                (fitted.schema, notes, None)
+                (self.known(fitted.schema, table)?, notes, None)
             }
-            (None, Some(_)) if self.export.conversion.evolve != Evolve::Nothing => {
-                self.evolve(&sources, table).await?
+            (None, Some(_)) if conversion.evolve != Evolve::Nothing => {
+                let (schema, notes, digests) = self.evolve(&sources, table).await?;
+                (self.known(schema, table)?, notes, digests)
             }
-            (None, Some(_)) => (
-                declared::of_table(&self.export.conversion, &self.export.table, table)?,
-                Vec::new(),
-                None,
-            ),
-            (None, None) => {
-                let inferred = infer(&self.export.conversion, &sources, self.progress).await?;
-                (inferred.schema, inferred.notes, Some(inferred.digests))
+            (None, Some(_)) => {
+                let schema = declared::of_table(conversion, &self.export.table, table)?;
+                (self.known(schema, table)?, Vec::new(), None)
             }
+            (None, None) => match (inputs::columns_to_come(conversion), spanning) {
+                (Some(columns), Spanning::Allowed) => (columns, Vec::new(), None),
+                _ => {
+                    let inferred = infer(conversion, &sources, self.progress).await?;
+                    let columns = self.known(inferred.schema, table)?;
+                    (columns, inferred.notes, Some(inferred.digests))
+                }
+            },
         };
-        let conversion = &self.export.conversion;
-        let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
+        let is_inferred = matches!(columns, Columns::Inferred(_));
         self.progress.phase("converting");
         let groups: Vec<Vec<Source>> = match spanning {
             Spanning::Allowed => vec![sources.clone()],
             Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
         };
-        let made = self.stage_groups(groups, schema, unknown, &sources).await;
-        let (staged, rejected, ignored) = match made {
+        let made = self.stage_groups(groups, columns, &sources).await;
+        let made = match made {
             Err(cause) => return Err(self.advised(cause, &sources, table).await),
             Ok(made) => made,
         };
+        if is_inferred {
+            notes.extend(inputs::chosen_notes(conversion, &made.facts)?);
+        }
+        let staged = made.staged;
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
@@ -406,10 +428,17 @@ impl Run<'_> {
         Ok(Batch {
             staged,
             sources,
-            rejected,
-            ignored,
+            rejected: made.rejected,
+            ignored: made.ignored,
             notes,
+            remade_bytes: made.remade_bytes,
         })
+    }
+
+    fn known(&self, mut schema: Schema, table: &Table) -> Result<Columns, Cause> {
+        let conversion = &self.export.conversion;
+        let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
+        Ok(Columns::Known { schema, unknown })
     }
 
     /// The schema of the table once it takes all records, as far as that is allowed. Widths are changed here,
@@ -484,23 +513,19 @@ impl Run<'_> {
     async fn stage_groups(
         &mut self,
         groups: Vec<Vec<Source>>,
-        mut schema: Schema,
-        unknown: UnknownKeys,
+        mut columns: Columns,
         sources: &[Source],
-    ) -> Result<(Staged, Rejected, Ignored), Cause> {
+    ) -> Result<Groups, Cause> {
         'again: loop {
-            let mut staged = Staged::default();
-            let mut rejected = Rejected::default();
-            let mut ignored = Ignored::default();
+            let mut all = Groups::default();
             let mut read = 0;
             for group in &groups {
-                let first =
-                    u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
+                let first = u32::try_from(all.staged.sources.len())
+                    .expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
                     scope: self.policy.scope.clone(),
-                    schema: schema.clone(),
-                    unknown,
+                    columns: columns.clone(),
                     options: rejected::options(self.export),
                 };
                 let meter = Arc::new(Meter::default());
@@ -512,9 +537,11 @@ impl Run<'_> {
                 let work = stage::stage(job, to, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
                 read += conversion.read();
-                ignored.add(conversion.ignored);
+                all.ignored.add(conversion.ignored);
+                all.facts.merge(conversion.facts);
+                all.remade_bytes += conversion.remade_bytes;
                 let further_rejects = conversion.rejected.first.into_iter();
-                rejected.add(
+                all.rejected.add(
                     conversion.rejected.count,
                     further_rejects.map(|reject| Reject {
                         source: reject.source + first,
@@ -529,27 +556,31 @@ impl Run<'_> {
                     self.keys.push(part.key.clone());
                 }
                 self.keys.append(&mut further.abandoned);
-                if further.schema != schema && first > 0 {
-                    schema = further.schema;
-                    continue 'again;
+                if let Columns::Known { schema, .. } = &mut columns {
+                    let is_narrow = further.schema != *schema && first > 0;
+                    schema.clone_from(&further.schema);
+                    if is_narrow {
+                        continue 'again;
+                    }
                 }
-                schema.clone_from(&further.schema);
-                staged.append(further);
+                all.staged.append(further);
                 let limit = self.export.conversion.max_rejects;
                 // a share is known in the end
-                let is_last = staged.sources.len() == sources.len();
+                let is_last = all.staged.sources.len() == sources.len();
                 if is_last || conversion.extent == Extent::Stopped {
                     let judged =
-                        refuse_rejected(&rejected, read, conversion.extent, sources, limit);
-                    judged.map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
+                        refuse_rejected(&all.rejected, read, conversion.extent, sources, limit);
+                    judged.map_err(|cause| rejected::with_files(cause, &all.staged.rejects))?;
                 }
             }
-            return Ok((staged, rejected, ignored));
+            return Ok(all);
         }
     }
 
     fn prefix(&self, sources: &[Source]) -> String {
-        let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
+        let is_stream = sources
+            .iter()
+            .any(|s| s.is_stream() || matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
         session::stage_prefix(&self.target, &self.policy.scope, run.as_deref())
     }
@@ -683,6 +714,7 @@ pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
         records: RecordCounts::default(),
         parts: PartCounts::default(),
         input_bytes: 0,
+        remade_bytes: 0,
         created_table: false,
         notes: Vec::new(),
         warnings: Vec::new(),
@@ -738,6 +770,7 @@ fn loaded(report: &mut Report, made: &Batch, load: &[usize], committed: &Committ
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
     report.notes.extend(inputs::ignored_notes(&made.ignored));
+    report.remade_bytes = made.remade_bytes;
     report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
 }
 

@@ -9,16 +9,16 @@ use std::time::Duration;
 use super::declared;
 use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
-use crate::evolve::Changes;
+use crate::evolve::{Changes, Evolve, TableColumn};
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
 use crate::load::Table;
 use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
-use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
+use crate::settings::{Conversion as ConversionSettings, Inputs, Lineage, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
 use crate::sql::{self, TableName};
-use crate::stage::{self, Extent, Job, Meter, Options, RejectLimit, Rejected};
+use crate::stage::{self, Columns, Extent, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
@@ -48,8 +48,16 @@ pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Caus
     Ok((found, warnings))
 }
 
-/// Makes every source readable more than once: streams are copied into an unlinked file. A schema
-/// that turns out too narrow, and a load that must be planned again, read the input twice.
+/// Whether streams may pass by, read once. Where the schema is not known, or has columns whose values may be longer
+/// than provided for, records may have to be read twice.
+pub(super) fn may_pass_by(conversion: &ConversionSettings, table: &Table) -> bool {
+    let is_nested = |column: &TableColumn| column.column_type == Some(ColumnType::Super);
+    table.oid.is_some()
+        && conversion.evolve == Evolve::Nothing
+        && !table.columns.iter().any(is_nested)
+}
+
+/// Makes every source readable more than once: streams are kept in an unlinked file.
 pub(super) fn spool(
     sources: Vec<Source>,
     conversion: &ConversionSettings,
@@ -76,6 +84,33 @@ pub(super) fn options(conversion: &ConversionSettings) -> Options {
         rejects: None,
         input: conversion.input_format,
     }
+}
+
+/// The columns of a table that is yet to be made, chosen while its parts are made. One that gets a column for all
+/// other keys must know first which those are: none, as every key gets a column; and what sources give beside the records
+/// is put together before any is read.
+pub(super) fn columns_to_come(conversion: &ConversionSettings) -> Option<Columns> {
+    match (&conversion.unknown_keys, conversion.lineage) {
+        (UnknownKeysSetting::Error | UnknownKeysSetting::Ignore, Lineage::AsDeclared) => {
+            Some(Columns::Inferred(conversion.selection.clone()))
+        }
+        (UnknownKeysSetting::Rest(_), _) | (_, Lineage::Wanted) => None,
+    }
+}
+
+/// What to say of columns that were chosen while parts were made.
+///
+/// # Errors
+/// If none could be chosen.
+pub(super) fn chosen_notes(
+    conversion: &ConversionSettings,
+    facts: &Facts,
+) -> Result<Vec<String>, Cause> {
+    let selection = &conversion.selection;
+    let chosen = selection.choose(facts)?;
+    let mut notes: Vec<String> = chosen.notes.iter().map(ToString::to_string).collect();
+    notes.extend(unseen_note(&selection.unseen(facts)));
+    Ok(notes)
 }
 
 /// What becomes of keys without a column, now that the columns are known. A table that is yet to be made
@@ -179,16 +214,11 @@ pub(super) async fn infer(
 ) -> Result<Inferred, Cause> {
     progress.phase("inferring the schema");
     let Surveyed { facts, digests } = survey(conversion, sources, progress).await?;
-    let selection = &conversion.selection;
-    let mut chosen = selection.choose(&facts)?;
-    chosen
-        .schema
-        .columns
-        .extend(declared::lineage_columns(conversion));
-    let mut notes: Vec<String> = chosen.notes.iter().map(ToString::to_string).collect();
-    notes.extend(unseen_note(&selection.unseen(&facts)));
+    let notes = chosen_notes(conversion, &facts)?;
+    let mut schema = conversion.selection.choose(&facts)?.schema;
+    schema.columns.extend(declared::lineage_columns(conversion));
     Ok(Inferred {
-        schema: chosen.schema,
+        schema,
         notes,
         digests,
         facts,
@@ -213,11 +243,7 @@ pub(super) async fn survey(
     let job = Job {
         sources: sources.to_vec(),
         scope: String::new(),
-        schema: Schema {
-            excluded: conversion.selection.excluded.clone(),
-            ..Schema::default()
-        },
-        unknown: UnknownKeys::Collect,
+        columns: Columns::Inferred(conversion.selection.clone()),
         options: options(conversion),
     };
     let meter = Arc::new(Meter::default());

@@ -17,7 +17,7 @@ use crate::schema_file::{self, Remarks};
 use crate::settings::{Plan, SchemaOut};
 use crate::source::Source;
 use crate::sql::{self, TableName};
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Columns, Job, Meter};
 use crate::terminal::Progress;
 
 /// Runs the command.
@@ -41,8 +41,10 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let job = Job {
         sources: sources.clone(),
         scope: plan.inputs.scope.clone(),
-        schema: schema.clone(),
-        unknown,
+        columns: Columns::Known {
+            schema: schema.clone(),
+            unknown,
+        },
         options: inputs::options(&plan.conversion),
     };
     let meter = Arc::new(Meter::default());

@@ -6,11 +6,12 @@ use crate::ledger;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
+use super::standing::{self, Standing};
 use super::transaction::take_number;
 use super::{LoadError, Target, milliseconds, mutex, random_id};
 
 /// The target table as it was before anything was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// OID; `None` if there is no such table
     pub oid: Option<u32>,
@@ -143,35 +144,43 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
 /// The target as the catalog has it.
 ///
 /// # Errors
-/// [`LoadError::NoSchema`] if not even its schema is there, and what the database says.
+/// [`LoadError::NoSchema`] if not even its schema is there, [`LoadError::NotATable`] if something else stands there, and
+/// what the database says.
 pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let answer = session
-        .run("look at the table", &sql::describe_table(&target.table))
-        .await?;
-    if answer.rows.is_empty() {
-        let schema = &target.table.schema;
-        let found = session
-            .run("look for the schema", &sql::schema_exists(schema))
-            .await?;
-        if found.rows.is_empty() {
-            return Err(LoadError::NoSchema {
-                schema: schema.clone(),
-            });
+    const PURPOSE: &str = "look at the table";
+    let name = &target.table;
+    let refused = |obstacle| {
+        Err(LoadError::NotATable {
+            table: name.clone(),
+            obstacle,
+        })
+    };
+    if let Some(obstacle) = standing::reserved(&name.schema) {
+        return refused(obstacle);
+    }
+    let answer = session.run(PURPOSE, &sql::describe_table(name)).await?;
+    match standing::read(&answer.rows, name) {
+        Standing::Table(table) => Ok(table),
+        Standing::Obstacle(obstacle) => refused(obstacle),
+        Standing::NoSchema => Err(LoadError::NoSchema {
+            schema: name.schema.clone(),
+        }),
+        Standing::View => {
+            let answer = session.run(PURPOSE, &sql::view_definition(name)).await?;
+            let definition = answer.rows.into_iter().flatten().next().flatten();
+            refused(standing::view(&definition.unwrap_or_default()))
+        }
+        // external tables are not in the catalog, but their schemas are
+        Standing::Nothing => {
+            let answer = session
+                .run(PURPOSE, &sql::external_schema(&name.schema))
+                .await?;
+            match answer.rows.first() {
+                Some(row) => refused(standing::external(row)),
+                None => Ok(Table::default()),
+            }
         }
     }
-    let mut table = Table::default();
-    for row in answer.rows {
-        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        table.oid = text(0).parse().ok();
-        table.columns.push(TableColumn {
-            name: text(1),
-            column_type: ColumnType::parse(&text(2)),
-            type_text: text(2),
-            not_null: text(3) == "t",
-            has_default: text(4) == "t",
-        });
-    }
-    Ok(table)
 }
 
 pub(super) async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {

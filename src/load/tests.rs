@@ -84,6 +84,7 @@ fn a_temporary_table_is_used_only_where_it_must_be() {
             column_type: None,
             not_null: false,
             has_default,
+            identity: None,
         }],
     };
     assert!(!needs_temporary(

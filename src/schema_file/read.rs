@@ -105,6 +105,7 @@ impl Reader<'_> {
                 .map(|declared| declared.column)
                 .collect::<Option<_>>()?,
             excluded,
+            closed: Vec::new(),
             table,
         })
     }

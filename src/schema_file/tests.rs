@@ -60,6 +60,7 @@ fn the_example_says_everything() {
             Column::line(),
         ],
         excluded: Excluded::Keys(vec!["note".into()]),
+        closed: Vec::new(),
         table: TableDefinition {
             distribution: Some(Distribution::Key("order_id".into())),
             sort_key: Some(SortKey::Compound(vec![

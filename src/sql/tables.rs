@@ -7,18 +7,36 @@ use crate::schema::{
 
 use super::{LedgerNames, Statement, TableName, identifier, literal};
 
-/// The columns of a table, its OID in front: (oid, name, type, not null, has default), in order.
-/// No row if there is no such table.
+/// Relations of the table's name in whatever case, with their columns in order: (schema, name, kind, OID, column, type,
+/// not null, has default, default). A schema without them is one row of its name and NULLs; no row if there is none.
 pub fn describe_table(table: &TableName) -> Statement {
     Statement::text(format!(
-        "SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef \
-         FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
-         WHERE n.nspname = {} AND c.relname = {} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped \
-         ORDER BY a.attnum",
-        literal(&table.schema),
-        literal(&table.table)
+        "SELECT n.nspname, c.relname, c.relkind, c.oid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+         a.atthasdef, d.adsrc \
+         FROM pg_catalog.pg_namespace n \
+         LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND LOWER(c.relname) = LOWER({}) \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+         WHERE LOWER(n.nspname) = LOWER({}) ORDER BY n.nspname, c.relname, a.attnum",
+        literal(&table.table),
+        literal(&table.schema)
+    ))
+}
+
+/// What a view was made by, as far as the catalog keeps it.
+pub fn view_definition(view: &TableName) -> Statement {
+    Statement::text(format!(
+        "SELECT definition FROM pg_catalog.pg_views WHERE schemaname = {} AND viewname = {}",
+        literal(&view.schema),
+        literal(&view.table)
+    ))
+}
+
+/// One row if the schema is external: (what it is of, the database there).
+pub fn external_schema(schema: &str) -> Statement {
+    Statement::text(format!(
+        "SELECT eskind, databasename FROM svv_external_schemas WHERE schemaname = {}",
+        literal(schema)
     ))
 }
 
@@ -28,14 +46,6 @@ pub fn schemas_with_table(name: &str) -> Statement {
         "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relname = {} AND c.relkind = 'r' ORDER BY n.nspname",
         literal(name)
-    ))
-}
-
-/// One row if the schema exists.
-pub fn schema_exists(schema: &str) -> Statement {
-    Statement::text(format!(
-        "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {}",
-        literal(schema)
     ))
 }
 

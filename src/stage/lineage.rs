@@ -1,10 +1,10 @@
 //! What sources give their records themselves, put together before any is read: text out of their names, and
 //! their ids, for which they are hashed first.
 
-use super::{Job, Sink, StageError};
+use super::{Columns, Job, Sink, StageError};
 use crate::decode::Given;
 use crate::ledger;
-use crate::schema::Origin;
+use crate::schema::{Origin, Schema};
 use crate::source::{self, Finished};
 
 /// What the sources of a conversion give.
@@ -17,7 +17,13 @@ pub(super) struct Lineage {
 impl Lineage {
     /// Takes the sources' names apart, and hashes what they hold if their ids are wanted in parts.
     pub(super) fn new(job: &Job, sink: &Sink) -> Result<Self, StageError> {
-        let mut columns = job.schema.columns.iter();
+        let none = Schema::default();
+        let schema = match &job.columns {
+            Columns::Known { schema, .. } => schema,
+            // what is chosen from records comes out of them
+            Columns::Inferred(_) => &none,
+        };
+        let mut columns = schema.columns.iter();
         let wants_ids = columns.any(|column| column.origin == Origin::Source);
         let digests = match sink {
             Sink::Parts(_) if wants_ids => Some(digests(job)?),
@@ -31,7 +37,7 @@ impl Lineage {
         let names = || job.sources.iter().map(|source| source.name.as_str());
         let ids: Vec<String> = names().enumerate().filter(|_| wants_ids).map(id).collect();
         Ok(Self {
-            given: Given::new(&job.schema, names(), &ids)?,
+            given: Given::new(schema, names(), &ids)?,
             digests,
         })
     }
@@ -65,7 +71,6 @@ fn digests(job: &Job) -> Result<Vec<String>, StageError> {
 mod tests {
     use std::io::Write;
     use std::path::Path;
-    use std::sync::Arc;
 
     use arrow::util::display::array_value_to_string;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -102,8 +107,10 @@ mod tests {
         Job {
             sources,
             scope: "eu".to_owned(),
-            schema: schema(),
-            unknown: UnknownKeys::Reject,
+            columns: Columns::Known {
+                schema: schema(),
+                unknown: UnknownKeys::Reject,
+            },
             options: Options {
                 limits: Limits {
                     chunk_bytes,
@@ -137,7 +144,7 @@ mod tests {
         let mut rows = Vec::new();
         while let Some(made) = made.blocking_recv() {
             let part = match made {
-                Made::Part(part, _) => part,
+                Made::Part(part, ..) => part,
                 Made::Again => {
                     rows.clear();
                     continue;
@@ -196,12 +203,18 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(FILES[0].1).expect("in memory");
         let stored = gzip.finish().expect("in memory");
-        let mut copy = tempfile::tempfile().expect("a file");
-        copy.write_all(&stored).expect("written");
-        let spooled = Source {
-            place: Place::Spooled(Arc::new(copy)),
-            ..file(directory.path(), FILES[0].0, &stored)
+        let fifo = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.expect("mkfifo runs").success());
+        let (writer, bytes) = (fifo.clone(), stored.clone());
+        let writer = std::thread::spawn(move || std::fs::write(writer, bytes).expect("written"));
+        let stream = Source {
+            name: FILES[0].0.to_owned(),
+            place: Place::Fifo(fifo, source::Once::default()),
+            bytes: None,
         };
+        let spooled = source::spool(stream, directory.path(), 1 << 20).expect("kept");
+        writer.join().expect("no panic");
         let stored_in_file = file(directory.path(), FILES[0].0, &stored);
         let id = ledger::source_id("eu", FILES[0].0, &blake3::hash(&stored).to_hex());
         for source in [stored_in_file, spooled] {
@@ -253,14 +266,21 @@ mod tests {
             bytes: None,
         };
         let mut job = job(vec![source], 1 << 20, 1);
-        job.schema.columns.retain(|column| column.name != "source");
+        let mut columns = schema().columns;
+        columns.retain(|column| column.name != "source");
+        let known = |columns: &[Column]| Columns::Known {
+            schema: Schema::of(columns.to_vec()),
+            unknown: UnknownKeys::Reject,
+        };
+        job.columns = known(&columns);
         let error = convert(&job, &Sink::Null, &Meter::default()).expect_err("another name");
         assert_eq!(
             error.to_string(),
             "the name 2026/a does not match the pattern \"^dt=([^/]+)/\" of column \"day\""
         );
-        job.schema.columns[1].target = ColumnType::Varchar(9);
-        job.schema.columns.push(job.schema.columns[0].clone());
+        columns[1].target = ColumnType::Varchar(9);
+        columns.push(columns[0].clone());
+        job.columns = known(&columns);
         let error =
             convert(&job, &Sink::Null, &Meter::default()).expect_err("one key, two columns");
         assert!(
