@@ -4,6 +4,7 @@
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
 mod clean;
+mod declared;
 mod directory;
 mod export;
 mod history;

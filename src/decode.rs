@@ -30,7 +30,7 @@ use std::fmt;
 use arrow::array::ArrayRef;
 
 pub use self::given::{Given, GivenError};
-pub use self::mapping::{MappingError, check_mapping};
+pub use self::mapping::{MAX_PATH_KEYS, MappingError, check_mapping};
 pub use self::reason::{Found, NestedFlaw, Reason, SyntaxError, TextFlaw};
 
 use self::place::Places;

@@ -163,6 +163,14 @@ impl Selection {
         }
     }
 
+    /// The schema of records of which nothing is known but which keys are left out.
+    pub fn unknown(&self) -> Schema {
+        Schema {
+            excluded: self.excluded.clone(),
+            ..Schema::default()
+        }
+    }
+
     /// The column of a key that is taken.
     pub fn column_of<'s>(&'s self, key: &'s str) -> &'s str {
         let renamed = self.renamed.iter().find(|renamed| renamed.key == key);

@@ -28,11 +28,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::decode::{self, GivenError, Ignored, MappingError, Reject, Rest, UnknownKeys};
 use crate::encode::{Compression, EncodeError, Part};
-use crate::facts::{self, Facts};
+use crate::facts::Facts;
 use crate::frame::{FrameError, Framing, Limits, Piece};
 use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
 use crate::rejects::RejectedData;
 use crate::schema::Schema;
+use crate::selection::Selection;
 use crate::source::{Finished, Source, SourceError};
 use crate::store::{self, Store, StoreError};
 
@@ -70,8 +71,8 @@ pub enum Columns {
         /// What keys outside of it are
         unknown: UnknownKeys,
     },
-    /// Those that a reader of all records would choose
-    Inferred,
+    /// Those that a reader of all records would choose for the keys that are taken
+    Inferred(Selection),
 }
 
 /// How records become parts.
@@ -506,8 +507,10 @@ fn forms(columns: &Columns, options: Options, sink: &Sink) -> Result<Forms, Enco
     };
     match (columns, compression) {
         (Columns::Known { schema, unknown }, _) => known(schema, *unknown),
-        (Columns::Inferred, None) => known(&Schema::default(), UnknownKeys::Collect),
-        (Columns::Inferred, Some(compression)) => Ok(Forms::Guessed(Guess::new(compression))),
+        (Columns::Inferred(selection), None) => known(&selection.unknown(), UnknownKeys::Collect),
+        (Columns::Inferred(selection), Some(compression)) => {
+            Ok(Forms::Guessed(Guess::new(compression, selection.clone())))
+        }
     }
 }
 
@@ -548,12 +551,15 @@ fn attempt(go: &Go<'_>) -> Result<Attempt, StageError> {
 /// Puts together what was found, after the parts were made again that stand before the last change of the columns.
 fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     let (mut tally, mut extent, mut remade_bytes) = (done.tally, done.extent, 0);
-    let schema = match &go.forms {
-        Forms::Known(form) if !matches!(go.job.columns, Columns::Inferred) => form.schema.clone(),
-        _ => match facts::choose(&done.facts) {
+    let schema = match (&go.forms, &go.job.columns) {
+        (Forms::Known(form), Columns::Known { .. }) => form.schema.clone(),
+        (_, Columns::Inferred(selection)) => match selection.choose(&done.facts) {
             Ok(chosen) => chosen.schema,
             Err(_) => Schema::default(),
         },
+        (Forms::Guessed(_), Columns::Known { .. }) => {
+            unreachable!("only columns that are not known are guessed")
+        }
     };
     if let (Forms::Guessed(_), Extent::Whole, false) = (
         &go.forms,
@@ -568,7 +574,7 @@ fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     let seen = match &go.job.columns {
         Columns::Known { .. } => tally.seen,
         // a column is there because some record had its key
-        Columns::Inferred => vec![true; schema.columns.len()],
+        Columns::Inferred(_) => vec![true; schema.columns.len()],
     };
     let sources = done.finished.into_iter().map(|(source, finished)| {
         let (read, rejected) = tally.counts[source as usize];

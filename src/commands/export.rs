@@ -11,21 +11,18 @@ use zeroize::Zeroizing;
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
 use super::refused::Refused;
 use super::session::{self, Retries};
-use super::{directory, rejected};
+use super::{declared, directory, rejected};
 use crate::database::Session;
 use crate::decode::{Ignored, Reject};
 use crate::error::{Cause, Failure};
-use crate::evolve::{self, Evolve};
+use crate::evolve::{Changes, Evolve};
 use crate::facts::Facts;
 use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Target};
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
-use crate::selection::Selection;
-use crate::settings::{
-    self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, UnknownKeysSetting,
-};
+use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Columns, Extent, Job, Meter, Rejected};
@@ -115,6 +112,8 @@ struct Run<'a> {
     store: Store,
     rejects: Option<Store>,
     policy: Policy,
+    /// The columns, where a schema file says which
+    declared: Option<Schema>,
     progress: &'a Progress,
     /// Keys of everything put into the store
     keys: Vec<String>,
@@ -127,6 +126,7 @@ async fn redshift(
     interrupt: &Interrupt,
 ) -> Result<Report, Failure> {
     let failed = |error: Cause| Failure::from(error.during(format!("load {}", export.table)));
+    let declared = declared::read(&export.conversion).map_err(failed)?;
     let (found, warnings) = inputs::find_sources(&export.inputs).map_err(failed)?;
     progress.phase("connecting");
     let endpoint = session::endpoint(&load.database);
@@ -144,6 +144,7 @@ async fn redshift(
         store: session::open_stage(&load.stage).await.map_err(failed)?,
         rejects: rejected::open_store(export).await.map_err(failed)?,
         policy: policy(export, load),
+        declared,
         progress,
         keys: Vec::new(),
     };
@@ -201,6 +202,8 @@ impl Run<'_> {
     ) -> Result<Round, Cause> {
         let mut session = session::connect(&self.target.endpoint).await?;
         let table = load::look(&session, &self.target).await?;
+        let conversion = &self.export.conversion;
+        self.policy.options = declared::row_shaping(conversion, self.declared.as_ref(), &table);
         let idle_since = Instant::now();
         if way.batch.is_none() {
             let pending = std::mem::take(&mut way.pending);
@@ -387,16 +390,22 @@ impl Run<'_> {
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
         let conversion = &self.export.conversion;
-        let (columns, mut notes, digests) = match (table.oid, spanning) {
-            (Some(_), _) if conversion.evolve != Evolve::Nothing => {
+        let (columns, mut notes, digests) = match (&self.declared, table.oid) {
+            (Some(declared), None) => (self.known(declared.clone(), table)?, Vec::new(), None),
+            (Some(declared), Some(_)) => {
+                let fitted = declared::fitted(declared, conversion, &self.export.table, table)?;
+                let notes = self.change(&fitted.changes, fitted.notes).await?;
+                (self.known(fitted.schema, table)?, notes, None)
+            }
+            (None, Some(_)) if conversion.evolve != Evolve::Nothing => {
                 let (schema, notes, digests) = self.evolve(&sources, table).await?;
                 (self.known(schema, table)?, notes, digests)
             }
-            (Some(_), _) => {
-                let schema = session::schema_of(table, &self.export.table)?;
+            (None, Some(_)) => {
+                let schema = declared::of_table(conversion, &self.export.table, table)?;
                 (self.known(schema, table)?, Vec::new(), None)
             }
-            (None, spanning) => match (inputs::columns_to_come(conversion), spanning) {
+            (None, None) => match (inputs::columns_to_come(conversion), spanning) {
                 (Some(columns), Spanning::Allowed) => (columns, Vec::new(), None),
                 _ => {
                     let inferred = infer(conversion, &sources, self.progress).await?;
@@ -405,7 +414,7 @@ impl Run<'_> {
                 }
             },
         };
-        let is_inferred = matches!(columns, Columns::Inferred);
+        let is_inferred = matches!(columns, Columns::Inferred(_));
         self.progress.phase("converting");
         let groups: Vec<Vec<Source>> = match spanning {
             Spanning::Allowed => vec![sources.clone()],
@@ -417,7 +426,7 @@ impl Run<'_> {
             Ok(made) => made,
         };
         if is_inferred {
-            notes.extend(inputs::chosen_notes(&made.facts)?);
+            notes.extend(inputs::chosen_notes(conversion, &made.facts)?);
         }
         let staged = made.staged;
         if let Some(digests) = digests {
@@ -454,24 +463,30 @@ impl Run<'_> {
         table: &Table,
     ) -> Result<(Schema, Vec<String>, Option<Vec<String>>), Cause> {
         let conversion = &self.export.conversion;
-        let schema = session::schema_of(table, &self.export.table)?;
+        let schema = declared::of_table(conversion, &self.export.table, table)?;
         self.progress.phase("looking for what the table lacks");
         let surveyed = inputs::survey(conversion, sources, self.progress).await?;
-        let changes = evolve::changes(
-            &surveyed.facts,
-            &Selection::default(),
-            &session::column_types(table),
-        )?;
+        let changes = declared::lacking(conversion, &surveyed.facts, table)?;
         let changes = changes.allowed(conversion.evolve);
+        let notes = changes.notes.iter().map(ToString::to_string).collect();
+        let notes = self.change(&changes, notes).await?;
+        let schema = session::changed(schema, &changes);
+        Ok((schema, notes, Some(surveyed.digests)))
+    }
+
+    /// Changes widths, and says after `notes` what is changed.
+    async fn change(
+        &self,
+        changes: &Changes,
+        mut notes: Vec<String>,
+    ) -> Result<Vec<String>, Cause> {
         if !changes.widen.is_empty() {
             self.progress.phase("making columns wider");
             load::widen(&self.target, &changes.widen).await?;
         }
-        let mut notes: Vec<String> = changes.notes.iter().map(ToString::to_string).collect();
-        let statements = sql::alter_table(&self.export.table, &changes);
+        let statements = sql::alter_table(&self.export.table, changes);
         notes.extend(statements.iter().map(ToString::to_string));
-        let schema = session::changed(schema, &changes);
-        Ok((schema, notes, Some(surveyed.digests)))
+        Ok(notes)
     }
 
     /// Columns that the load adds to the table.
@@ -492,18 +507,16 @@ impl Run<'_> {
         const MUCH: u64 = 1 << 30;
         let bytes: Option<u64> = sources.iter().map(|source| source.bytes).sum();
         let is_much = bytes.is_none_or(|bytes| bytes > MUCH);
-        if table.oid.is_none() || is_much || !matches!(cause, Cause::Rejected { .. }) {
+        let is_declared = self.declared.is_some();
+        let is_new = table.oid.is_none();
+        if is_declared || is_new || is_much || !matches!(cause, Cause::Rejected { .. }) {
             return cause;
         }
         let anything = inputs::anything(&self.export.conversion);
         let Ok(surveyed) = inputs::survey(&anything, sources, self.progress).await else {
             return cause;
         };
-        match evolve::changes(
-            &surveyed.facts,
-            &Selection::default(),
-            &session::column_types(table),
-        ) {
+        match declared::lacking(&self.export.conversion, &surveyed.facts, table) {
             Ok(changes) => inputs::with_advice(cause, &self.export.table, &changes),
             Err(_) => cause,
         }
@@ -701,24 +714,14 @@ impl Run<'_> {
     }
 }
 
-/// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.
-fn row_shaping(conversion: &settings::Conversion) -> String {
-    match &conversion.unknown_keys {
-        UnknownKeysSetting::Error => "1".into(),
-        UnknownKeysSetting::Ignore => "1 ignore".into(),
-        UnknownKeysSetting::Rest(column) => {
-            format!("1 rest {}", &blake3::hash(column.as_bytes()).to_hex()[..16])
-        }
-    }
-}
-
+/// How the ledger is judged; its row-shaping options depend on the table, which is not known yet.
 fn policy(export: &Export, load: &Load) -> Policy {
     Policy {
         scope: export.inputs.scope.clone(),
         origin: session::origin(load.writer.as_ref()),
         on_replaced: load.on_replaced,
         same_content: load.same_content,
-        options: row_shaping(&export.conversion),
+        options: String::new(),
     }
 }
 

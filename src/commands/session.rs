@@ -214,8 +214,8 @@ pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
             .iter_mut()
             .find(|c| c.name == widening.column);
         if let Some(column) = column {
-            let wide = ColumnType::Varchar(widening.to);
-            *column = Column::new(&widening.column, wide, column.nullability);
+            column.target = ColumnType::Varchar(widening.to);
+            column.staged = column.target;
         }
     }
     schema.columns.extend(changes.add.iter().cloned());

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::read::{Declared, Reader, Section};
 use super::{COLUMN_KEYS, default};
+use crate::decode::MAX_PATH_KEYS;
 use crate::facts::show;
 use crate::schema::{
     ByteText, Column, ColumnType, DefaultValue, Definition, Encoding, LINE_COLUMN, Nullability,
@@ -57,6 +58,10 @@ impl Reader<'_> {
         let column = Column::new(name, target?, nullability)
             .with_byte_text(byte_text)
             .with_origin(origin?);
+        if let (Origin::SourceName(_), ColumnType::Super) = (&column.origin, column.target) {
+            let message = "from_path: a text out of a name does not go into SUPER";
+            self.blame(section, section.at, message);
+        }
         self.check_lineage(section, &column);
         let default = self.default(section, &column);
         Some(column.with_definition(Definition { encode, default }))
@@ -180,6 +185,11 @@ impl Reader<'_> {
         if keys.len() < 2 {
             let message =
                 "path must have two keys or more: a key of the record itself is said with key";
+            self.blame(section, at, message);
+            return None;
+        }
+        if keys.len() > MAX_PATH_KEYS {
+            let message = format!("path has {} keys, and may have {MAX_PATH_KEYS}", keys.len());
             self.blame(section, at, message);
             return None;
         }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::guess;
 use super::work::{Event, Form, Forms, Output, Task, WorkError, Worked};
 use super::{Attempt, Extent, Go, Made, PartInput, Rejected, Sink, StageError};
 use crate::decode::{Ignored, Outgrown, SourceCount};
@@ -242,7 +241,7 @@ impl<'a> Assembly<'a> {
             self.extent = Extent::Stopped;
         }
         if let (Forms::Guessed(guess), Extent::Whole) = (&self.go.forms, self.extent) {
-            let right = guess::columns(&self.facts);
+            let right = guess.columns(&self.facts);
             if right.as_ref() != self.form.as_ref().map(|form| &form.schema) {
                 let form = right.map(|schema| guess.form_of(schema)).transpose()?;
                 self.form = form.map(Arc::new);

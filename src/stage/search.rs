@@ -282,7 +282,7 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(lines.as_bytes()).expect("in memory");
         let array = format!("[\n{}]", records(",\n").concat().trim_end_matches(",\n"));
-        let kept = source::spool(
+        let kept = crate::source::spool(
             file(directory.path(), "kept", lines.as_bytes()),
             directory.path(),
             1 << 20,

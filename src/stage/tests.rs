@@ -125,13 +125,20 @@ fn run(
 }
 
 fn inferred(files: &[String], way: Way) -> Outcome {
-    run(files, Columns::Inferred, way, Sink::Parts)
+    run(
+        files,
+        Columns::Inferred(Selection::default()),
+        way,
+        Sink::Parts,
+    )
 }
 
 /// The schema of a look at everything, and then the parts.
 fn in_two_passes(files: &[String], way: Way) -> Option<Outcome> {
-    let survey = run(files, Columns::Inferred, way, |_| Sink::Null);
-    let schema = facts::choose(&survey.conversion.facts).ok()?.schema;
+    let survey = run(files, Columns::Inferred(Selection::default()), way, |_| {
+        Sink::Null
+    });
+    let schema = crate::facts::choose(&survey.conversion.facts).ok()?.schema;
     let unknown = UnknownKeys::Reject;
     Some(run(
         files,

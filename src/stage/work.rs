@@ -223,8 +223,8 @@ fn by_guess(chunk: &Chunk, guess: &Guess, go: &Go<'_>) -> Result<Output, WorkErr
             return Ok(output);
         }
     }
-    let decoded = decode::decode(chunk, &Schema::default(), UnknownKeys::Collect)
-        .map_err(|cut| WorkError::Cut(cut.source))?;
+    let decoded = guess.facts_of(chunk);
+    let decoded = decoded.map_err(|cut| WorkError::Cut(cut.source))?;
     Ok(output(decoded, None, None, None))
 }
 
