@@ -9,7 +9,7 @@
 //! The number of buffers bounds the memory: a chunk is read only into a buffer that came back.
 //! Row groups are appended in the input's order, so parts do not depend on the number of threads.
 //! Where the columns are not known they are guessed, and chunks go to the workers again where the
-//! guess was wrong ([`guess`]). What a record means is `decode`'s, what a file looks like `encode`'s.
+//! guess was wrong (`guess`). What a record means is `decode`'s, what a file looks like `encode`'s.
 
 mod assembly;
 mod guess;

@@ -107,7 +107,12 @@ impl<'s> Records<'s> {
         let columns = || schema.columns.iter().enumerate();
         Self {
             required: columns()
-                .filter(|(_, column)| column.nullability != Nullability::Nullable)
+                .filter(|(_, column)| {
+                    matches!(
+                        column.nullability,
+                        Nullability::Present | Nullability::Required
+                    )
+                })
                 .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
                 .collect(),
             lines: columns()

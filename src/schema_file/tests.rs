@@ -588,7 +588,9 @@ fn columns() -> impl Strategy<Value = Column> {
         .prop_map(
             |(name, target, nullability, origin, encode, bytes, has_default)| {
                 let mut column = Column::new(name, target, nullability);
-                if let Some(origin) = origin {
+                let is_refused =
+                    |origin: &Origin| target == ColumnType::Super && origin.is_source();
+                if let Some(origin) = origin.filter(|origin| !is_refused(origin)) {
                     column = column.with_origin(origin);
                 }
                 if let ColumnType::Varbyte(_) = target {

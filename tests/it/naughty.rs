@@ -64,7 +64,7 @@ impl Watched {
 
     fn strings(&self) -> Vec<String> {
         let named = |text: &&str| text.replace("canary", &self.canary);
-        NAUGHTY.iter().map(|text| named(&text)).collect()
+        NAUGHTY.iter().map(named).collect()
     }
 
     /// `export` as this user.

@@ -120,7 +120,7 @@ impl Fate {
             ),
             93..97 => Self::Terminated(second),
             _ if Path::new(FAKETIME).exists() => {
-                Self::Jump(first, *dice.one_of(&["+25h", "-25h", "+40d", "-10m"]))
+                Self::Jump(first, dice.one_of(&["+25h", "-25h", "+40d", "-10m"]))
             }
             _ => Self::Left,
         }
