@@ -17,6 +17,7 @@ use crate::encode::{self, PartBuilder, RowGroup};
 use crate::facts::Facts;
 use crate::frame::{Chunk, Piece};
 use crate::rejects::{self, Packed};
+use crate::schema::Schema;
 use crate::source::Finished;
 
 /// Records read and rejected, summed up over chunks.
