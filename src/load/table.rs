@@ -235,7 +235,12 @@ async fn create_ledger(session: &Session, target: &Target) -> Result<(), LoadErr
         match session.run(PURPOSE, &statement).await {
             Ok(_) => {}
             // duplicate table, or PostgreSQL's word for two creators at the same instant
-            Err(error) if matches!(error.code(), Some("42P07" | "23505" | "40001" | "1023")) => {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("42P07" | "42710" | "23505" | "40001" | "1023")
+                ) =>
+            {
                 session.run(PURPOSE, &sql::rollback()).await?;
                 if ledger_exists(session, target).await? {
                     return Ok(());
