@@ -78,13 +78,12 @@ impl Refused<'_> {
 
     /// What the server's view says of a query.
     async fn told(&self, query: i64) -> Option<LoadErrorRow> {
-        let session = session::connect(&self.target.endpoint).await;
-        let told = match session {
+        let told = match session::connect(&self.target.endpoint).await {
             Ok(session) => load::load_error(&session, query).await.map_err(Cause::from),
-            Err(error) => Err(error),
+            Err(cause) => Err(cause),
         };
         told.unwrap_or_else(|error| {
-            tracing::debug!(%error, "what the server's view says of the load is not known");
+            tracing::debug!(error = %session::causes(&error), "what the server's view says is not known");
             None
         })
     }
