@@ -16,7 +16,7 @@ pub use self::definition::{
     DefaultValue, Definition, Distribution, Encoding, MAX_COMPOUND_SORT_COLUMNS,
     MAX_INTERLEAVED_SORT_COLUMNS, SortKey, TableDefinition,
 };
-pub use self::name::{BadName, LINE_COLUMN, SOURCE_COLUMN, check_name};
+pub use self::name::{BadName, LINE_COLUMN, SOURCE_COLUMN, check_name, is_kept};
 pub use self::origin::{Origin, PatternError, SourcePattern};
 
 /// Longest VARCHAR, in bytes (Redshift: character types).

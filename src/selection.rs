@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use thiserror::Error;
 
 use crate::facts::{self, ChooseError, Chosen, Facts, KeyFacts, Note, show};
-use crate::schema::{Column, Excluded, LINE_COLUMN, Nullability, Origin, SOURCE_COLUMN, Schema};
+use crate::schema::{Column, Excluded, Nullability, Origin, Schema, is_kept};
 
 /// Which keys are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,7 +225,7 @@ impl Selection {
     pub fn give(&self, columns: &mut [Column], notes: &mut [Note]) -> Result<(), SelectionError> {
         for column in &mut *columns {
             self.take_from_key(column);
-            if [SOURCE_COLUMN, LINE_COLUMN].contains(&column.name.as_str()) {
+            if is_kept(&column.name) {
                 return Err(SelectionError::KeptName {
                     key: column.origin.key().unwrap_or_default().to_owned(),
                 });

@@ -8,8 +8,8 @@ use super::{COLUMN_KEYS, default};
 use crate::decode::MAX_PATH_KEYS;
 use crate::facts::show;
 use crate::schema::{
-    ByteText, Column, ColumnType, DefaultValue, Definition, Encoding, LINE_COLUMN, Nullability,
-    Origin, SOURCE_COLUMN, SourcePattern, check_name, fold,
+    ByteText, Column, ColumnType, DefaultValue, Definition, Encoding, Nullability, Origin,
+    SourcePattern, check_name, fold, is_kept,
 };
 
 impl Reader<'_> {
@@ -209,7 +209,7 @@ impl Reader<'_> {
         let wanted = match column.origin {
             Origin::Source => Column::source(),
             Origin::Line => Column::line(),
-            _ if [SOURCE_COLUMN, LINE_COLUMN].contains(&name) => {
+            _ if is_kept(name) => {
                 self.blame(section, at, "this name is kept for a column with lineage");
                 return;
             }

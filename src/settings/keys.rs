@@ -3,7 +3,7 @@
 //! Pure. A key may be any text, so one with a comma, an equals sign or blanks around it stands in double quotes.
 
 use super::value::{Invalid, Read, quote};
-use crate::schema::{check_name, fold};
+use crate::schema::{check_name, fold, is_kept};
 use crate::selection::Renamed;
 
 /// Keys between commas, folded.
@@ -32,9 +32,7 @@ pub fn renamed(text: &str) -> Read<Vec<Renamed>> {
         };
         let (new, after) = key(text, after, &[','])?;
         let column = fold(&new);
-        if let Err(bad) = check_name(&column) {
-            return Err(Invalid::because(format!("the name {} {bad}", quote(&new))));
-        }
+        check_column(&column)?;
         renamed.push(Renamed {
             key: fold(&old),
             column,
@@ -43,6 +41,20 @@ pub fn renamed(text: &str) -> Read<Vec<Renamed>> {
             Some(next) => rest = next,
             None => return Ok(renamed),
         }
+    }
+}
+
+/// Whether a new column can have this name, which is folded.
+pub fn check_column(name: &str) -> Read<()> {
+    if let Err(bad) = check_name(name) {
+        return Err(Invalid::because(format!("the name {} {bad}", quote(name))));
+    }
+    match is_kept(name) {
+        true => Err(Invalid::because(format!(
+            "the name {} is kept for a column with lineage",
+            quote(name)
+        ))),
+        false => Ok(()),
     }
 }
 
@@ -137,6 +149,10 @@ mod tests {
             ("a=", "\"a=\" has an empty key"),
             ("a=\"\"", "the name \"\" is empty"),
             ("a=oid", "the name \"oid\" is that of a system column"),
+            (
+                "a=Stagecopy_Line",
+                "the name \"stagecopy_line\" is kept for a column with lineage",
+            ),
             ("a=x\ty", "the name \"x\ty\" has a control character in it"),
         ] {
             assert_eq!(reason(renamed(text)), expected);

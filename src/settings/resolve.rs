@@ -15,7 +15,7 @@ use super::*;
 use crate::credentials::{GivenPassword, PasswordSources, Secret};
 use crate::database::{TlsMode, TlsRoots};
 use crate::ledger::SameContent;
-use crate::schema::{Excluded, check_name};
+use crate::schema::Excluded;
 use crate::selection::Selection;
 use crate::source::Input;
 use crate::store::{self, PlainHttp};
@@ -359,9 +359,9 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
     let unknown_keys = reader.required("unknown-keys", value::unknown_keys);
     let rest_column = reader.required("rest-column", names::identifier);
     if let (Some(UnknownKeysChoice::Rest), Some(column)) = (unknown_keys, &rest_column)
-        && let Err(bad) = check_name(column)
+        && let Err(invalid) = keys::check_column(column)
     {
-        reader.refuse("rest-column", Invalid::because(format!("the name {bad}")));
+        reader.refuse("rest-column", invalid);
     }
     let evolve = reader.required("evolve", value::evolve);
     let schema_file = reader.path("schema");

@@ -397,6 +397,29 @@ fn defaults_and_attributes_of_every_kind_are_taken_by_the_server() {
 }
 
 #[test]
+fn odd_names_are_names_of_columns() {
+    let (table, folder) = (unique("names"), Folder::new());
+    let long = "x".repeat(127);
+    let names = ["select", "tag", "a b", "é", "\\\"", "'", "1", "a.b", &long];
+    let columns: Vec<(&str, &str, &str)> = names.iter().map(|name| (*name, "BIGINT", "")).collect();
+    let schema = folder.file("s.toml", schema_file(&columns));
+    let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+    let file = folder.file("a.json", format!("{{{}}}\n", members.join(",")));
+    run(export(&table, &[&file]).args(["--schema", schema.to_str().expect("UTF-8")])).expect(0);
+    let ones = vec!["1"; names.len()].join("|");
+    assert_eq!(sql(&format!("SELECT * FROM {table}")), ones);
+    let renamed = unique("renamed_names");
+    let rename: Vec<String> = (names.iter().zip(0..))
+        .map(|(name, number)| match *name {
+            "\\\"" => format!("\"\"\"\"=c{number}"),
+            name => format!("\"{name}\"=c{number}"),
+        })
+        .collect();
+    run(export(&renamed, &[&file]).args(["--rename", &rename.join(",")])).expect(0);
+    assert_eq!(sql(&format!("SELECT * FROM {renamed}")), ones);
+}
+
+#[test]
 fn a_table_that_is_not_as_declared_is_told_of_whole_and_evolves_up_to_it() {
     let (table, folder) = (unique("differs"), Folder::new());
     sql(&format!(
