@@ -52,6 +52,7 @@ impl Watched {
         // PostgreSQL's owner may drop it, and so may the user
         sql_behind(&format!("ALTER TABLE {canary} OWNER TO {user}"));
         sql_behind(&format!("ALTER ROLE {user} SET log_statement = 'all'"));
+        see_tables_of(&user);
         let log = Path::new(&variable("LOCAL_REDSHIFT_DIRECTORY")).join("postgres/log");
         let begun = std::fs::metadata(&log).expect("the server's log").len();
         Self {

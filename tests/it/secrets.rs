@@ -20,6 +20,7 @@ impl Canaries {
         let password = format!("Canary1+={{{user}}}");
         sql(&format!("CREATE USER {user} PASSWORD '{password}'"));
         sql(&format!("GRANT ALL ON SCHEMA public TO {user}"));
+        see_tables_of(&user);
         let token = format!("canary-token-of-{user}");
         Self {
             user,

@@ -214,6 +214,12 @@ pub(crate) fn sql_behind(statements: &str) -> String {
     run.stdout.trim_end().to_owned()
 }
 
+/// Lets the tests' own user read what another one makes.
+#[track_caller]
+pub(crate) fn see_tables_of(user: &str) {
+    sql_behind(&format!("GRANT {user} TO {}", variable("PGUSER")));
+}
+
 pub(crate) fn behind() -> Command {
     let mut command = psql();
     command

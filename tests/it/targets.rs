@@ -28,7 +28,7 @@ fn refused(table: &str, file: &Path, error: &str, hint: &str) {
         assert!(run.stderr.contains(hint), "{hint}: {}", run.stderr);
     }
     assert_eq!(objects(&stage), Vec::<String>::new());
-    let name = table.rsplit('.').next().unwrap_or_default();
+    let name = table.replace('"', "").replace('.', "__");
     assert_eq!(
         sql(&format!(
             "SELECT COUNT(*) FROM pg_class WHERE relname LIKE 'stagecopy%{name}'"
@@ -148,6 +148,7 @@ fn a_session_that_keeps_capital_letters_loads_tables_whose_names_have_none() {
     sql(&format!(
         "CREATE USER {name} PASSWORD 'Wo1-{name}'; GRANT ALL ON SCHEMA public TO {name}"
     ));
+    see_tables_of(&name);
     // as a parameter group or ALTER USER would have it
     sql_behind(&format!(
         "ALTER ROLE {name} SET \"redshift.enable_case_sensitive_identifier\" = 'true'"
