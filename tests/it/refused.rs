@@ -220,7 +220,6 @@ fn a_value_that_nothing_is_known_of_is_narrowed_down_to_the_part() {
         ));
         let failed = run(&mut run_of()).expect(1);
         assert_eq!(faults.fired().len(), 1);
-        failed.hints();
         let lines = failed
             .stderr
             .lines()
