@@ -200,7 +200,7 @@ mod tests {
     use super::look_through;
     use crate::decode::Reason;
     use crate::schema::{Column, ColumnType, Nullability};
-    use crate::source::{self, Place};
+    use crate::source::Place;
 
     fn schema(name: u32) -> Schema {
         let column = |name, kind| Column::new(name, kind, Nullability::Nullable);
