@@ -501,7 +501,7 @@ fn a_schema_is_printed_in_place_of_the_plan() {
     .expect("written");
     let plan = |more: &[&str]| {
         let arguments = [
-            &["plan", "data.json", "--table=s.t", "--schema-out=-"],
+            &["plan", "data.json", "--table=s.t", "--schema-out=-", "-q"],
             more,
         ]
         .concat();
