@@ -40,7 +40,10 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Answer, Failure> {
             let work = plan::run(*plan, &progress);
             runtime.block_on(interruptible(work, &interrupt))
         }
-        Command::Init(init) => runtime.block_on(interruptible(init::run(*init), &interrupt)),
+        Command::Init(init) => {
+            let work = init::run(*init, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
     }
 }
 

@@ -7,26 +7,30 @@
 
 mod entries;
 mod error;
+mod mutex;
 mod recovery;
 mod rows;
 mod table;
 mod transaction;
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::database::{DatabaseError, Endpoint, Outcome, Session};
+use crate::database::{DatabaseError, Endpoint, Outcome, Patience, Session};
 use crate::ledger::{Plan, Policy};
 use crate::receipt::Staged;
 use crate::schema::Column;
 use crate::sql::{Authorization, LedgerNames, RejectsRow, TableName};
 
-use self::transaction::{LOCKING, transaction};
+use self::mutex::{Backend, Former};
+use self::transaction::transaction;
 
 pub use entries::{Chosen, candidates, chosen, entries, plan};
 pub use error::LoadError;
+pub use mutex::{Holder, Wait};
 pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
@@ -40,8 +44,22 @@ pub struct Target {
     pub names: LedgerNames,
     /// Longest wait for the mutex; `None`: as long as it takes
     pub lock_timeout: Option<Duration>,
-    /// Longest time for the COPY; `None`: as long as it takes
+    /// Longest time for the COPY, and for each statement that works on rows; `None`: as long as it takes
     pub copy_timeout: Option<Duration>,
+    /// Who holds the mutex for longer than this while it is waited for is ended; `None`: nobody
+    pub fence: Option<Duration>,
+    /// Is told who holds the mutex while it is waited for
+    pub on_wait: OnWait,
+}
+
+/// Takes what there is to tell while the mutex is waited for.
+pub type OnWait = Arc<dyn Fn(&Wait) + Send + Sync>;
+
+impl Target {
+    /// For statements whose time depends on how many rows there are.
+    fn patience(&self) -> Patience {
+        Patience::with(self.copy_timeout)
+    }
 }
 
 /// What a load is to do, beside what was staged.
@@ -137,6 +155,36 @@ pub fn random_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
+/// How far a load came, for whoever has to find out what became of it.
+struct Attempt {
+    load_id: String,
+    /// Its backend, once the mutex was taken
+    backend: Option<Backend>,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// COMMIT was not sent, so without an answer there is nothing to wait for
+    Open,
+    /// COMMIT was sent, and not answered yet
+    CommitSent,
+    /// COMMIT was answered; only the ledger says by what
+    CommitAnswered,
+}
+
+impl Attempt {
+    /// The backend that may be left behind. One that may be committing is left alone for longer: what it did would
+    /// have to be done again.
+    fn former(&self) -> Option<Former> {
+        let grace = match self.progress {
+            Progress::Open => Duration::from_secs(5),
+            Progress::CommitSent | Progress::CommitAnswered => Duration::from_secs(60),
+        };
+        self.backend.map(|backend| Former { backend, grace })
+    }
+}
+
 /// Runs the transaction, and finds out what became of it when the connection was lost.
 ///
 /// # Errors
@@ -147,10 +195,14 @@ pub async fn load(
     staged: &Staged,
     request: &Request<'_>,
 ) -> Result<Ending, LoadError> {
-    let load_id = random_id();
-    let ended = transaction(session, target, staged, request, &load_id).await;
+    let mut attempt = Attempt {
+        load_id: random_id(),
+        backend: None,
+        progress: Progress::Open,
+    };
+    let ended = transaction(session, target, staged, request, &mut attempt).await;
     let ended = match ended {
-        Err(LoadError::Database(error)) => judge(error, target, &load_id).await,
+        Err(LoadError::Database(error)) => judge(error, target, &attempt).await,
         other => other,
     };
     // whatever it was, it is known now, or never will be here
@@ -159,31 +211,29 @@ pub async fn load(
 }
 
 /// What a database error during the transaction comes to.
-async fn judge(error: DatabaseError, target: &Target, load_id: &str) -> Result<Ending, LoadError> {
-    let was_locking = matches!(
-        &error,
-        DatabaseError::Refused {
-            purpose: LOCKING,
-            ..
-        }
-    );
-    match error.outcome() {
+async fn judge(
+    error: DatabaseError,
+    target: &Target,
+    attempt: &Attempt,
+) -> Result<Ending, LoadError> {
+    let load_id = &attempt.load_id;
+    let outcome = match attempt.progress {
+        // an error afterwards says nothing of COMMIT
+        Progress::CommitAnswered => Outcome::Unknown,
+        Progress::Open | Progress::CommitSent => error.outcome(),
+    };
+    match outcome {
         Outcome::RolledBack if is_retryable(&error) => {
             tracing::info!(%error, "the server asks for another try");
             Ok(Ending::PlanAgain(Reason::Conflict))
         }
-        Outcome::RolledBack if was_locking && error.code() == Some("57014") => {
-            Err(LoadError::LockTimeout {
-                table: target.table.clone(),
-                seconds: target.lock_timeout.unwrap_or_default().as_secs(),
-            })
-        }
         Outcome::RolledBack => Err(error.into()),
         Outcome::Unknown => {
             tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
-            Ok(match recovery::resolve(target, load_id).await? {
+            let resolved = recovery::resolve(target, load_id, attempt.former()).await?;
+            Ok(match resolved {
                 Some(number) => Ending::Committed(Committed {
-                    load_id: load_id.to_owned(),
+                    load_id: load_id.clone(),
                     number,
                     notices: Vec::new(),
                 }),
@@ -200,10 +250,9 @@ fn milliseconds(bound: Option<Duration>) -> u64 {
     })
 }
 
+/// Transactions in each other's way, or a table or column that somebody else has made.
 fn is_retryable(error: &DatabaseError) -> bool {
-    matches!(error.code(), Some("1023" | "40001" | "40P01" | "42P07" | "42701"))
-        // Redshift puts its own number into the message
-        || matches!(error, DatabaseError::Refused { source, .. } if source.message.trim() == "1023")
+    error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
 }
 
 #[cfg(test)]

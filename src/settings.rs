@@ -299,8 +299,12 @@ pub struct Database {
     pub connect_timeout: Duration,
     /// For the mutex; `None`: as long as it takes
     pub lock_timeout: Option<Duration>,
-    /// For the COPY; `None`: as long as it takes
+    /// For the COPY, and each statement that works on rows; `None`: as long as it takes
     pub copy_timeout: Option<Duration>,
+    /// For the answer to any other statement
+    pub answer_timeout: Duration,
+    /// Whoever holds the mutex for longer is ended; `None`: nobody
+    pub fence: Option<Duration>,
 }
 
 /// Encryption of the database connection.

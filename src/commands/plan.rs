@@ -29,7 +29,7 @@ pub(super) async fn run(plan: Plan, progress: &Progress) -> Result<Answer, Failu
 async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let started = Instant::now();
     let (found, warnings) = inputs::find_sources(&plan.inputs)?;
-    let table = existing_table(&plan).await?;
+    let table = session::persistently(async || existing_table(&plan, progress).await).await?;
     let sources = inputs::spool(found.sources, &plan.conversion)?;
     let mut changes = Changes::default();
     let (mut schema, facts, mut notes) = match table.oid {
@@ -101,12 +101,12 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
 }
 
 /// The target as it is, if a database is named.
-async fn existing_table(plan: &Plan) -> Result<Table, Cause> {
+async fn existing_table(plan: &Plan, progress: &Progress) -> Result<Table, Cause> {
     let Some(database) = &plan.database else {
         return Ok(Table::default());
     };
     let endpoint = session::endpoint(database);
-    let target = session::target(&endpoint, database, &plan.table, None);
+    let target = session::target(&endpoint, database, &plan.table, None, progress);
     let session = session::connect(&endpoint).await?;
     Ok(load::describe(&session, &target).await?)
 }

@@ -4,6 +4,9 @@ use crate::database::DatabaseError;
 use crate::ledger::LedgerError;
 use crate::sql::TableName;
 
+use super::Holder;
+use super::rows::COPYING;
+
 /// Why nothing was loaded, or why that is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -66,26 +69,40 @@ pub enum LoadError {
         what: String,
     },
     /// The mutex was not to be had
-    #[error("waited {seconds} s for the load that holds the mutex of {table}")]
+    #[error("waited {seconds} s for the mutex of {table}, held by {holder}")]
     LockTimeout {
         /// The table
         table: TableName,
         /// How long
         seconds: u64,
+        /// Who had it at last
+        holder: Holder,
     },
     /// The outcome of a load could not be found out
-    #[error("the outcome of load {load_id} into {table} is not known: {reason}")]
+    #[error("the outcome of load {load_id} into {table} is not known")]
     Unknown {
         /// Id of the load
         load_id: String,
         /// The table
         table: TableName,
         /// Why it could not be found out
-        reason: String,
+        #[source]
+        source: Box<LoadError>,
     },
 }
 
 impl LoadError {
+    /// Whether the server refused the COPY itself, so that its objects are worth a look.
+    pub fn is_refused_copy(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(DatabaseError::Refused {
+                purpose: COPYING,
+                ..
+            })
+        )
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -103,10 +120,12 @@ impl LoadError {
             Self::Mutex { table, .. } => {
                 Some(format!("it must hold one row with the number of the last load into {table}"))
             }
-            Self::LockTimeout { .. } => Some("run it again, or wait longer with --lock-timeout".into()),
-            Self::Unknown { .. } => {
-                Some("run the same command again: it finds out, and loads only if the former run did not".into())
-            }
+            Self::LockTimeout { .. } => Some(
+                "run it again, or wait longer with --lock-timeout; --fence ends a session that holds it for too long".into(),
+            ),
+            Self::Unknown { .. } => Some(
+                "run the same command again: it finds out, and loads only if this run did not; the staged parts are kept for it".into(),
+            ),
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::sql::{self, CopyInto};
 
 use super::{LoadError, Request, Table, Target};
 
+/// What the COPY is for.
+pub(super) const COPYING: &str = "copy";
+
 /// The one COPY, and its proof by the server's own counts.
 pub(super) async fn copy(
     session: &Session,
@@ -52,7 +55,9 @@ pub(super) async fn copy(
         request.manifest_url,
         request.authorization,
     );
-    session.run("copy", &statement).await?;
+    session
+        .run_with(target.patience(), COPYING, &statement)
+        .await?;
     let copied = session
         .number("count the copied rows", &sql::last_copy_count())
         .await?;
@@ -65,7 +70,11 @@ pub(super) async fn copy(
     if temporary {
         let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
         let inserted = session
-            .run("insert from the temporary table", &statement)
+            .run_with(
+                target.patience(),
+                "insert from the temporary table",
+                &statement,
+            )
             .await?;
         prove("INSERT", inserted.affected)?;
     }

@@ -1,13 +1,13 @@
 //! The target and its ledger before the transaction: looked at, made, adopted.
 
-use crate::database::{self, Session};
+use crate::database::{self, Patience, Session};
 use crate::evolve::Widening;
 use crate::ledger;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
-use super::transaction::{LOCKING, take_number};
-use super::{LoadError, Target, milliseconds, random_id};
+use super::transaction::take_number;
+use super::{LoadError, Target, milliseconds, mutex, random_id};
 
 /// A column of the target as the catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,16 +79,10 @@ pub fn takes(table: &Table, schema: &Schema, add: &[Column]) -> bool {
 pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadError> {
     const PURPOSE: &str = "make a column wider";
     let holder = database::connect(&target.endpoint).await?;
-    let patience = sql::set_statement_timeout(milliseconds(target.lock_timeout));
-    for statement in [
-        patience.clone(),
-        sql::begin(),
-        sql::lock_mutex(&target.names),
-    ] {
-        holder.run(LOCKING, &statement).await?;
-    }
+    mutex::begin(&holder, target, None).await?;
     let session = database::connect(&target.endpoint).await?;
-    session.run(PURPOSE, &patience).await?;
+    let bound = sql::set_statement_timeout(milliseconds(target.lock_timeout));
+    session.run(PURPOSE, &bound).await?;
     let table = describe(&session, target).await?;
     let mut widened = 0;
     for widening in widenings {
@@ -96,7 +90,8 @@ pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadE
         match now.and_then(|column| column.column_type) {
             Some(ColumnType::Varchar(now)) if now < widening.to => {
                 let statement = sql::widen_column(&target.table, widening);
-                session.run(PURPOSE, &statement).await?;
+                let patience = Patience::with(target.lock_timeout);
+                session.run_with(patience, PURPOSE, &statement).await?;
                 widened += 1;
             }
             _ => {}
@@ -115,7 +110,8 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
     if !ledger_exists(session, target).await? {
         if table.oid.is_some() {
             let rows = session
-                .number(
+                .number_with(
+                    target.patience(),
                     "count the rows of the table",
                     &sql::count_rows(&target.table),
                 )
@@ -255,21 +251,26 @@ pub async fn adopt(
     recorded_at: &str,
 ) -> Result<Adopted, LoadError> {
     let table = describe(session, target).await?;
-    if ledger_exists(session, target).await? {
-        return Ok(Adopted::Already);
+    let names = &target.names;
+    const PURPOSE: &str = "adopt the table";
+    match ledger_exists(session, target).await? {
+        false => create_ledger(session, target).await?,
+        // a ledger without loads may be what a run left that ended here
+        true => {
+            let newest = session.run(PURPOSE, &sql::newest_load(names)).await?;
+            if !newest.rows.is_empty() {
+                return Ok(Adopted::Already);
+            }
+        }
     }
-    create_ledger(session, target).await?;
     let Some(oid) = table.oid else {
         return Ok(Adopted::Empty);
     };
-    let names = &target.names;
-    const PURPOSE: &str = "adopt the table";
-    for statement in [sql::begin(), sql::lock_mutex(names)] {
-        session.run(PURPOSE, &statement).await?;
-    }
+    mutex::begin(session, target, None).await?;
     let number = take_number(session, target).await?;
+    let statement = sql::count_rows(&target.table);
     let rows = session
-        .number(PURPOSE, &sql::count_rows(&target.table))
+        .number_with(target.patience(), PURPOSE, &statement)
         .await?;
     if number != Some(1) || rows == 0 {
         session.run(PURPOSE, &sql::rollback()).await?;

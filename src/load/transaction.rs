@@ -7,10 +7,9 @@ use crate::sql::{self, LoadRow, SourceRow};
 use super::entries::{candidates, chosen, entries, plan};
 use super::rows::copy;
 use super::table::{still_fits, without};
-use super::{Committed, Ending, Interrupt, LoadError, Reason, Request, Target, milliseconds};
-
-/// What the statement that waits is for.
-pub(super) const LOCKING: &str = "lock the mutex";
+use super::{
+    Attempt, Committed, Ending, Interrupt, LoadError, Progress, Reason, Request, Target, mutex,
+};
 
 /// The load, in the order that makes it exact. Each statement waits for the answer to the one
 /// before: a session that lost its client while queued for the lock runs nothing afterwards.
@@ -19,31 +18,20 @@ pub(super) async fn transaction(
     target: &Target,
     staged: &Staged,
     request: &Request<'_>,
-    load_id: &str,
+    attempt: &mut Attempt,
 ) -> Result<Ending, LoadError> {
-    let names = &target.names;
-    session
-        .run(
-            "bound the wait for the mutex",
-            &sql::set_statement_timeout(milliseconds(target.lock_timeout)),
-        )
-        .await?;
-    session.run("begin", &sql::begin()).await?;
-    // first, since the snapshot must come after it; sent once and waited for
-    session.run(LOCKING, &sql::lock_mutex(names)).await?;
-    session
-        .run(
-            "lift the bound",
-            &sql::set_statement_timeout(milliseconds(target.copy_timeout)),
-        )
-        .await?;
+    let is_told_of = mutex::tells_of_transactions(&session).await?;
+    mutex::begin(&session, target, None).await?;
     let Some(number) = take_number(&session, target).await? else {
         return roll_back(&session, Reason::Ledger).await;
     };
+    if is_told_of {
+        attempt.backend = mutex::own_backend(&session).await?;
+    }
     if ledger_differs(&session, target, staged, request).await? {
         return roll_back(&session, Reason::Ledger).await;
     }
-    run_users(&session, "--pre-sql", request.pre_sql).await?;
+    run_users(&session, target, "--pre-sql", request.pre_sql).await?;
     if request.table.oid.is_none() {
         session
             .run(
@@ -55,19 +43,20 @@ pub(super) async fn transaction(
         return roll_back(&session, Reason::Table).await;
     }
     copy(&session, target, staged, request).await?;
-    run_users(&session, "--post-sql", request.post_sql).await?;
-    record(&session, target, staged, request, load_id, number).await?;
+    run_users(&session, target, "--post-sql", request.post_sql).await?;
+    record(&session, target, staged, request, &attempt.load_id, number).await?;
+    attempt.progress = Progress::CommitSent;
     commit(&session, request.interrupt).await?;
+    attempt.progress = Progress::CommitAnswered;
     // the client library drops COMMIT's tag, and a server may answer it with ROLLBACK: only the
     // ledger's row is proof
-    let found = session
-        .run("read the load back", &sql::find_load(names, load_id))
-        .await?;
+    let statement = sql::find_load(&target.names, &attempt.load_id);
+    let found = session.run("read the load back", &statement).await?;
     if found.rows.is_empty() {
         return Ok(Ending::PlanAgain(Reason::Lost));
     }
     Ok(Ending::Committed(Committed {
-        load_id: load_id.to_owned(),
+        load_id: attempt.load_id.clone(),
         number,
         notices: session.take_notices(),
     }))
@@ -139,11 +128,15 @@ async fn ledger_differs(
 
 async fn run_users(
     session: &Session,
+    target: &Target,
     purpose: &'static str,
     statements: &[String],
 ) -> Result<(), LoadError> {
     for statement in statements {
-        session.run(purpose, &sql::users(statement)).await?;
+        let statement = sql::users(statement);
+        session
+            .run_with(target.patience(), purpose, &statement)
+            .await?;
     }
     Ok(())
 }

@@ -454,6 +454,8 @@ fn database(reader: &mut Reader<'_>) -> Option<Database> {
     let connect_timeout: Option<Duration> = reader.required("connect-timeout", value::duration);
     let lock_timeout = or_default(reader, "lock-timeout", value::duration_or_none);
     let copy_timeout = or_default(reader, "copy-timeout", value::duration_or_none);
+    let answer_timeout = reader.required("answer-timeout", value::duration);
+    let fence = fence(reader, lock_timeout.flatten());
     Some(Database {
         host: host?,
         host_address,
@@ -466,7 +468,19 @@ fn database(reader: &mut Reader<'_>) -> Option<Database> {
         connect_timeout: connect_timeout?,
         lock_timeout: lock_timeout?,
         copy_timeout: copy_timeout?,
+        answer_timeout: answer_timeout?,
+        fence,
     })
+}
+
+fn fence(reader: &mut Reader<'_>, lock_timeout: Option<Duration>) -> Option<Duration> {
+    let fence = reader.optional("fence", value::duration)?;
+    if lock_timeout.is_some_and(|timeout| fence >= timeout) {
+        let invalid = Invalid::because("is not shorter than --lock-timeout, so it would never come to it")
+            .hint("the mutex is waited for as long as --lock-timeout says, and whoever holds it meanwhile is ended after --fence");
+        reader.refuse("fence", invalid);
+    }
+    Some(fence)
 }
 
 fn port(reader: &mut Reader<'_>) -> Option<u16> {

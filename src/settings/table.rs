@@ -540,13 +540,34 @@ pub static SETTINGS: &[Setting] = &[
         ..DATABASE
     },
     Setting {
+        name: "fence",
+        variables: &["STAGECOPY_FENCE"],
+        file_key: Some("fence"),
+        kind: ValueKind::One("DURATION"),
+        help: "While waiting for another load, end its database session if it holds the lock for \
+               longer than this: only where such a load can but be dead. Not set, a run ends no \
+               session but one that it lost itself",
+        commands: &[Export, Init],
+        ..DATABASE
+    },
+    Setting {
         name: "copy-timeout",
         variables: &["STAGECOPY_COPY_TIMEOUT"],
         file_key: Some("copy-timeout"),
         default: Some("none"),
         kind: ValueKind::One("DURATION|none"),
-        help: "How long the COPY may take",
-        commands: &[Export],
+        help: "How long the COPY may take, and each other statement that works on rows",
+        commands: &[Export, Init],
+        ..DATABASE
+    },
+    Setting {
+        name: "answer-timeout",
+        variables: &["STAGECOPY_ANSWER_TIMEOUT"],
+        file_key: Some("answer-timeout"),
+        default: Some("5m"),
+        kind: ValueKind::One("DURATION"),
+        help: "How long any other statement may go unanswered; after that the connection counts as \
+               lost, and what became of the load is found out over another",
         ..DATABASE
     },
     Setting {

@@ -90,6 +90,25 @@ pub fn lock_mutex(names: &LedgerNames) -> Statement {
     Statement::text(format!("LOCK {}", names.mutex.quoted()))
 }
 
+/// Who holds the mutex, as far as the user may see it: (pid, transaction, user, begin of the transaction).
+pub fn mutex_holder(names: &LedgerNames) -> Statement {
+    Statement::text(format!(
+        "SELECT pid, xid, txn_owner, txn_start FROM svv_transactions \
+         WHERE relation = {}::regclass::oid::int AND granted ORDER BY txn_start LIMIT 1",
+        literal(&names.mutex.quoted())
+    ))
+}
+
+/// The session's own backend: (pid, transaction).
+pub fn own_transaction() -> Statement {
+    Statement::text("SELECT pid, xid FROM svv_transactions WHERE pid = pg_backend_pid() LIMIT 1")
+}
+
+/// Ends a session; its transaction is rolled back.
+pub fn terminate_backend(pid: i64) -> Statement {
+    Statement::text(format!("SELECT pg_terminate_backend({pid})"))
+}
+
 /// Takes the next load number. A stale snapshot fails here (40001, 1023), which guards LOCK.
 pub fn bump_mutex(names: &LedgerNames) -> Statement {
     Statement::text(format!("UPDATE {} SET n = n + 1", names.mutex.quoted()))

@@ -9,6 +9,7 @@ mod faults;
 mod load;
 mod parts;
 mod pipeline;
+mod recovery;
 mod rejects;
 mod staging;
 mod support;
