@@ -176,6 +176,7 @@ impl Cause {
                 LoadError::NotAdopted { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
+                | LoadError::ModeColumn { .. }
                 | LoadError::Ledger(
                     LedgerError::TooManySources { .. } | LedgerError::LongName { .. },
                 ),

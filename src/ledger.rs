@@ -42,6 +42,19 @@ pub fn source_key(scope: &str, name: &str) -> i64 {
     i64::from_le_bytes(key)
 }
 
+/// Id of a source, for the lineage column: 32 hexadecimal digits, 128 bits of a hash of (scope, name,
+/// digest), the digest in hexadecimal digits too. The name itself would not do: Redshift takes texts for
+/// equal that differ in blanks at their ends.
+pub fn source_id(scope: &str, name: &str, digest: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [scope, name] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.update(digest.as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
 /// Where a load ran: what tells two users of one name apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {

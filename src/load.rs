@@ -10,6 +10,7 @@ mod error;
 mod mutex;
 mod recovery;
 mod rows;
+mod standing;
 mod table;
 mod transaction;
 
@@ -20,18 +21,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::database::{DatabaseError, Endpoint, Outcome, Patience, Session};
-use crate::ledger::{Plan, Policy};
+use crate::ledger::{Known, Plan, Policy};
 use crate::receipt::Staged;
-use crate::schema::Column;
-use crate::sql::{Authorization, LedgerNames, RejectsRow, TableName};
+use crate::schema::{Column, Origin, Schema};
+use crate::sql::{Authorization, FoundLoad, LedgerNames, RejectsRow, TableName};
 
 use self::mutex::{Backend, Former};
 use self::transaction::transaction;
 
-pub use entries::{Chosen, candidates, chosen, entries, plan};
+pub use entries::{Chosen, chosen, known, plan};
 pub use error::LoadError;
 pub use mutex::{Holder, Wait};
-pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
+pub use standing::{Claim, Settled, settle};
+pub use table::{
+    Adopted, Table, TableColumn, adopt, check_mode, describe, look, missing, takes, widen,
+};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]
@@ -68,12 +72,14 @@ pub struct Request<'a> {
     pub authorization: &'a Authorization,
     /// How the ledger is judged
     pub policy: &'a Policy,
+    /// What the ledger had before any input was opened
+    pub start: &'a Known,
     /// The table as planned
     pub table: &'a Table,
     /// Which staged sources are to be loaded
     pub plan: &'a Plan,
-    /// URL of the manifest over their parts
-    pub manifest_url: &'a str,
+    /// URL of the manifest over their parts, if there are any
+    pub manifest_url: Option<&'a str>,
     /// Columns of the staged schema that the table does not have and is to be given
     pub add: &'a [Column],
     /// Their rejected records, if lines of them were written
@@ -129,8 +135,8 @@ pub enum Ending {
 pub struct Committed {
     /// Its random id
     pub load_id: String,
-    /// Its number
-    pub number: i64,
+    /// What the ledger says of it
+    pub load: FoundLoad,
     /// Notices of the server, such as Redshift's count of loaded records
     pub notices: Vec<String>,
 }
@@ -153,6 +159,22 @@ pub fn random_id() -> String {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+/// The column in which rows carry their source's id.
+fn lineage_of(schema: &Schema) -> Option<&str> {
+    let column = schema.columns.iter().find(|c| c.origin == Origin::Source);
+    column.map(|column| column.name.as_str())
+}
+
+/// The same where a load cannot do without.
+fn lineage_column<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a str, LoadError> {
+    lineage_of(schema).ok_or_else(|| LoadError::ModeColumn {
+        option: "--on-replaced supersede",
+        table: table.clone(),
+        problem: "no column stagecopy_source".into(),
+        takes: "rows are superseded by their source's id: ALTER TABLE … ADD COLUMN stagecopy_source VARCHAR(32), or let a new table be made",
+    })
 }
 
 /// How far a load came, for whoever has to find out what became of it.
@@ -232,9 +254,9 @@ async fn judge(
             tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
             let resolved = recovery::resolve(target, load_id, attempt.former()).await?;
             Ok(match resolved {
-                Some(number) => Ending::Committed(Committed {
+                Some(load) => Ending::Committed(Committed {
                     load_id: load_id.clone(),
-                    number,
+                    load,
                     notices: Vec::new(),
                 }),
                 None => Ending::PlanAgain(Reason::Lost),

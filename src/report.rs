@@ -67,15 +67,17 @@ pub struct SourceCounts {
     pub skipped: u64,
 }
 
-/// The records of the sources that were loaded: `read = loaded + rejected`.
+/// The records of the sources that were loaded: `read = loaded + rejected + superseded`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecordCounts {
     /// Found in the sources
     pub read: u64,
     /// Rows in the table, as the server counted them
     pub loaded: u64,
-    /// Left out
+    /// Left out, as they do not fit
     pub rejected: u64,
+    /// Left out, as another record of the same key won (upsert)
+    pub superseded: u64,
 }
 
 /// The parts of a run.
@@ -123,6 +125,8 @@ pub struct Report {
     /// The target
     #[serde(serialize_with = "as_text")]
     pub table: TableName,
+    /// `append`, `replace`, `replace-where` or `upsert`; `None` if nothing was to be loaded
+    pub mode: Option<&'static str>,
     /// The load's random id in the ledger; `None` if this run loaded nothing
     pub load_id: Option<String>,
     /// The load's number in the ledger, likewise
@@ -131,6 +135,8 @@ pub struct Report {
     pub sources: SourceCounts,
     /// Records
     pub records: RecordCounts,
+    /// Rows that the load deleted, as the server counted them
+    pub rows_deleted: u64,
     /// Parts
     pub parts: PartCounts,
     /// Bytes read, as stored
@@ -177,6 +183,10 @@ impl Report {
         push_fact(&mut text, "sources", &shares.join(", "));
         if self.outcome != Outcome::AlreadyLoaded {
             push_fact(&mut text, "records", &records_text(&self.records));
+            if self.rows_deleted > 0 {
+                let deleted = format!("{} deleted", grouped(self.rows_deleted));
+                push_fact(&mut text, "rows", &deleted);
+            }
             push_fact(
                 &mut text,
                 "parts",
@@ -473,10 +483,14 @@ fn push_fact(text: &mut String, name: &str, fact: &str) {
 
 fn records_text(records: &RecordCounts) -> String {
     let (read, loaded) = (grouped(records.read), grouped(records.loaded));
-    format!(
+    let mut text = format!(
         "{read} read = {loaded} loaded + {} rejected",
         grouped(records.rejected)
-    )
+    );
+    if records.superseded > 0 {
+        let _ = write!(text, " + {} superseded", grouped(records.superseded));
+    }
+    text
 }
 
 fn push_remarks(text: &mut String, notes: &[String], warnings: &[String]) {

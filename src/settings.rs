@@ -14,7 +14,7 @@ use crate::credentials::PasswordSources;
 use crate::database::{TlsMode, TlsRoots};
 use crate::encode::Compression;
 use crate::evolve::Evolve;
-use crate::ledger::{OnReplaced, SameContent};
+use crate::ledger::{EmptyInput, Mode, OtherOptions, Remedy, SameContent};
 use crate::rejects::RejectedData;
 use crate::source::Input;
 use crate::sql::TableName;
@@ -26,6 +26,7 @@ pub mod value;
 pub mod names;
 pub mod aws;
 pub mod file;
+pub mod mode;
 mod reader;
 pub mod resolve;
 
@@ -79,10 +80,12 @@ pub struct Load {
     pub ledger_schema: Option<String>,
     /// What happens to the rows that are there
     pub mode: Mode,
-    /// What to do with a known source whose content changed
-    pub on_replaced: OnReplaced,
     /// What to do with known content under new names
     pub same_content: SameContent,
+    /// What to do with known sources that were loaded under other options
+    pub other_options: OtherOptions,
+    /// What to do with a table that is not the one the ledger speaks of
+    pub changed_table: Remedy,
     /// Statements before the COPY, one each, without semicolons
     pub pre_sql: Vec<String>,
     /// Statements after the COPY, likewise
@@ -132,6 +135,8 @@ pub struct Inputs {
     pub source_root: Option<PathBuf>,
     /// Part of every source's identity; empty by default
     pub scope: String,
+    /// What to do if there is nothing
+    pub empty: EmptyInput,
     /// How the shell spells the working directory (`PWD`). Not checked: it counts only if it is the
     /// same directory.
     pub shell_directory: Option<PathBuf>,
@@ -314,13 +319,6 @@ pub struct Tls {
     pub mode: TlsMode,
     /// Who may vouch for the server
     pub roots: TlsRoots,
-}
-
-/// What a load does to the rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// They stay
-    Append,
 }
 
 /// What happens to parts once the load was seen in the ledger.

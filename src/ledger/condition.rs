@@ -8,7 +8,7 @@ use std::fmt;
 use crate::schema::ColumnType;
 
 /// Longest text of a literal, in bytes; the ledger keeps it.
-pub const MAX_LITERAL_BYTES: usize = 1_000;
+const MAX_LITERAL_BYTES: usize = 1_000;
 
 /// `column = literal`
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

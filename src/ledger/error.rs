@@ -44,7 +44,9 @@ pub enum LedgerError {
         what: String,
     },
     /// Known, but loaded under other options
-    #[error("{count} of the sources were loaded under other options that shape rows, such as {name}")]
+    #[error(
+        "{count} of the sources were loaded under other options that shape rows, such as {name}"
+    )]
     OtherOptions {
         /// How many
         count: usize,

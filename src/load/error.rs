@@ -1,7 +1,7 @@
 //! Why nothing was loaded, or why that is not known.
 
 use crate::database::DatabaseError;
-use crate::ledger::LedgerError;
+use crate::ledger::{Change, Condition, LedgerError};
 use crate::sql::TableName;
 
 use super::Holder;
@@ -41,12 +41,54 @@ pub enum LoadError {
         wanted: String,
     },
     /// The ledger speaks of another table
-    #[error("{table} is not the table the ledger speaks of: {what}")]
+    #[error(
+        "{table} is not what the ledger speaks of: {}; by the ledger it has {recorded} rows{}",
+        change.text(),
+        found.map(|rows| format!(", it has {rows}")).unwrap_or_default()
+    )]
     TableChanged {
         /// The table
         table: TableName,
         /// In what way
-        what: &'static str,
+        change: Change,
+        /// Rows by the ledger
+        recorded: u64,
+        /// Rows there are, if they may be counted
+        found: Option<u64>,
+    },
+    /// A column that a mode works with is not there, or of a type it cannot work with
+    #[error("{option}: {table} has {problem}")]
+    ModeColumn {
+        /// The setting that names it
+        option: &'static str,
+        /// The table
+        table: TableName,
+        /// `no column day`, `a column day of type SUPER`
+        problem: String,
+        /// What the setting takes
+        takes: &'static str,
+    },
+    /// Rows that were to go are not those that were recorded
+    #[error("of {expected} rows of superseded sources {got} are in {table}")]
+    SupersededRows {
+        /// The table
+        table: TableName,
+        /// Recorded
+        expected: u64,
+        /// Deleted by the server
+        got: u64,
+    },
+    /// Loaded rows that the condition of a replace does not have
+    #[error("{satisfying} of {loaded} rows for {table} satisfy {only}")]
+    Condition {
+        /// The table
+        table: TableName,
+        /// The condition
+        only: Condition,
+        /// Rows that were loaded
+        loaded: u64,
+        /// Rows that satisfy it, as the server counts
+        satisfying: u64,
     },
     /// The server's count is not ours
     #[error("{step} into {table}: {got} rows, staged were {expected}")]
@@ -113,9 +155,19 @@ impl LoadError {
                 Some(format!("`stagecopy init --table {table}` makes its ledger and keeps the rows"))
             }
             Self::OtherLedger { found, .. } => Some(format!("use --ledger-schema {found}")),
-            Self::TableChanged { .. } => Some(
-                "if the table was made anew on purpose, drop its ledger and mutex tables and everything is loaded again".into(),
+            Self::TableChanged { change, .. } => Some(match change {
+                Change::Missing => "if it was dropped on purpose, --reload loads everything again".into(),
+                Change::Emptied | Change::MadeAnew => {
+                    "if what was loaded is gone, --reload loads it again; if it is there or is not wanted any more, --trust-ledger notes that".into()
+                }
+            }),
+            Self::ModeColumn { takes, .. } => Some((*takes).into()),
+            Self::SupersededRows { .. } => Some(
+                "somebody else changed or deleted them; --on-replaced append or keep leaves them, --mode replace loads everything anew".into(),
             ),
+            Self::Condition { .. } => {
+                Some("give only input of which every record satisfies --replace-where".into())
+            }
             Self::RowCount { .. } => Some("nothing was loaded; please report this".into()),
             Self::Mutex { table, .. } => {
                 Some(format!("it must hold one row with the number of the last load into {table}"))

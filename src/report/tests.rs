@@ -17,6 +17,7 @@ fn loaded() -> Report {
         format_version: FORMAT_VERSION,
         outcome: Outcome::Loaded,
         table: table(),
+        mode: Some("append"),
         load_id: Some("01f3a9".to_owned()),
         load_number: Some(12),
         sources: SourceCounts {
@@ -28,7 +29,9 @@ fn loaded() -> Report {
             read: 1_234_567,
             loaded: 1_234_544,
             rejected: 23,
+            superseded: 0,
         },
+        rows_deleted: 0,
         parts: PartCounts {
             count: 4,
             bytes: 123_456_789,
@@ -75,7 +78,35 @@ fn a_load_as_text() {
 
 #[test]
 fn a_load_as_json() {
-    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23},"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
+    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","mode":"append","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23,"superseded":0},"rows_deleted":0,"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
+}
+
+#[test]
+fn an_upsert_as_text_tells_what_won_and_what_went() {
+    let report = Report {
+        mode: Some("upsert"),
+        records: RecordCounts {
+            read: 12,
+            loaded: 7,
+            rejected: 2,
+            superseded: 3,
+        },
+        rows_deleted: 4,
+        warnings: Vec::new(),
+        rejects: Vec::new(),
+        notes: Vec::new(),
+        ..loaded()
+    };
+    assert_snapshot!(report.text(), @r"
+    loaded 7 records into public.events (load 12, 01f3a9)
+      sources  3 loaded, 2 already there
+      records  12 read = 7 loaded + 2 rejected + 3 superseded
+      rows     4 deleted
+      parts    4 (117.7 MiB)
+      table    created
+      input    941.9 MiB in 12.3 s
+    rejected: 2 more
+    ");
 }
 
 #[test]
@@ -120,6 +151,7 @@ fn parts_to_look_at_as_text() {
             read: 1,
             loaded: 1,
             rejected: 0,
+            superseded: 0,
         },
         parts: PartCounts {
             count: 1,
@@ -160,6 +192,7 @@ fn plan() -> PlanReport {
             read: 1_000,
             loaded: 1_000,
             rejected: 0,
+            superseded: 0,
         },
         input_bytes: 65_536,
         notes: Vec::new(),
@@ -211,7 +244,7 @@ fn a_plan_for_a_table_that_is_there_as_text() {
 
 #[test]
 fn a_plan_as_json() {
-    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
+    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0,"superseded":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
 }
 
 #[test]

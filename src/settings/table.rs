@@ -231,8 +231,9 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_MODE"],
         file_key: Some("mode"),
         default: Some("append"),
-        kind: ValueKind::One("MODE"),
-        help: "What a load does to the rows that are there; append leaves them",
+        kind: ValueKind::One("append|replace|upsert"),
+        help: "What a load does to the rows that are there: append leaves them, replace deletes all of \
+               them in the load's transaction, upsert those with the same key",
         ..LOAD
     },
     Setting {
@@ -240,9 +241,97 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_ON_REPLACED"],
         file_key: Some("on-replaced"),
         default: Some("error"),
-        kind: ValueKind::One("error|append"),
-        help: "A source that was loaded under the same name with other content: stop, or load it \
-               as well",
+        kind: ValueKind::One("error|append|supersede|keep"),
+        help: "A source that was loaded under the same name with other content: stop, load it \
+               as well, load it in the place of the old rows (which must carry their source's id), \
+               or leave the old rows as they are",
+        ..LOAD
+    },
+    Setting {
+        name: "replace-where",
+        variables: &["STAGECOPY_REPLACE_WHERE"],
+        file_key: Some("replace-where"),
+        kind: ValueKind::One("COLUMN=LITERAL"),
+        help: "With --mode replace: replace only the rows with this value, such as \
+               day = '2026-01-31' or tenant = 7; all records must have it",
+        ..LOAD
+    },
+    Setting {
+        name: "version",
+        variables: &["STAGECOPY_VERSION"],
+        file_key: Some("version"),
+        kind: ValueKind::One("N"),
+        help: "With --mode replace: the version of input that is frozen; an older one than was \
+               loaded last is refused, so that a late retry does not replace newer rows",
+        ..LOAD
+    },
+    Setting {
+        name: "allow-empty",
+        variables: &["STAGECOPY_ALLOW_EMPTY"],
+        file_key: Some("allow-empty"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "With --mode replace or --on-replaced supersede: input without files or records is what \
+               is wanted, and takes the place of what is there",
+        ..LOAD
+    },
+    Setting {
+        name: "key",
+        variables: &["STAGECOPY_KEY"],
+        file_key: Some("key"),
+        kind: ValueKind::One("COLUMN,…"),
+        help: "With --mode upsert: the columns that make two rows the same. Integers, decimals, \
+               booleans, dates, timestamps or texts without trailing blanks, never null",
+        ..LOAD
+    },
+    Setting {
+        name: "order-by",
+        variables: &["STAGECOPY_ORDER_BY"],
+        file_key: Some("order-by"),
+        kind: ValueKind::One("COLUMN"),
+        help: "With --mode upsert: of rows with the same key the one with the greatest value stays, \
+               that of the table included. Not set, it is the last one by the name of its source and \
+               its place there",
+        ..LOAD
+    },
+    Setting {
+        name: "reset-missing",
+        variables: &["STAGECOPY_RESET_MISSING"],
+        file_key: Some("reset-missing"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "With --mode upsert: columns of the table that no record has get their default, or NULL, \
+               as rows are replaced whole",
+        ..LOAD
+    },
+    Setting {
+        name: "strict-options",
+        variables: &["STAGECOPY_STRICT_OPTIONS"],
+        file_key: Some("strict-options"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Stop if sources were loaded before under other options that shape rows; not set, they \
+               are skipped with a warning",
+        ..LOAD
+    },
+    Setting {
+        name: "reload",
+        variables: &["STAGECOPY_RELOAD"],
+        file_key: Some("reload"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "If the table was dropped, emptied or made anew since the last load: load everything \
+               again. Of no effect on a table that was not",
+        ..LOAD
+    },
+    Setting {
+        name: "trust-ledger",
+        variables: &["STAGECOPY_TRUST_LEDGER"],
+        file_key: Some("trust-ledger"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "If the table was emptied or made anew since the last load: what was loaded counts as \
+               being in it all the same",
         ..LOAD
     },
     Setting {

@@ -13,7 +13,8 @@ use crate::encode::Compression;
 use crate::evolve::Evolve;
 use crate::ledger::{OnReplaced, SameContent};
 
-use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
+use super::mode::ModeChoice;
+use super::{ColorChoice, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
 use crate::schema::MAX_IDENTIFIER_BYTES;
 use crate::stage::{InputFormat, RejectLimit};
 
@@ -113,16 +114,36 @@ pub fn progress(text: &str) -> Read<ProgressChoice> {
 }
 
 /// A choice of `--mode`.
-pub fn mode(text: &str) -> Read<Mode> {
-    one_of(text, &[("append", Mode::Append)])
+pub fn mode(text: &str) -> Read<ModeChoice> {
+    one_of(
+        text,
+        &[
+            ("append", ModeChoice::Append),
+            ("replace", ModeChoice::Replace),
+            ("upsert", ModeChoice::Upsert),
+        ],
+    )
 }
 
 /// A choice of `--on-replaced`.
 pub fn on_replaced(text: &str) -> Read<OnReplaced> {
     one_of(
         text,
-        &[("error", OnReplaced::Error), ("append", OnReplaced::Append)],
+        &[
+            ("error", OnReplaced::Error),
+            ("append", OnReplaced::Append),
+            ("supersede", OnReplaced::Supersede),
+            ("keep", OnReplaced::Keep),
+        ],
     )
+}
+
+/// A version of the input: a whole number that the ledger's column takes.
+pub fn version(text: &str) -> Read<i64> {
+    decimal(text).ok_or_else(|| {
+        let text = quote(text);
+        Invalid::because(format!("{text} is not a whole number up to {}", i64::MAX))
+    })
 }
 
 /// A choice of `--unknown-keys`; the column of `rest` is another setting.
@@ -628,8 +649,8 @@ mod tests {
         assert!(threads("0").is_err());
         assert!(ssl_mode("prefer").is_err());
         assert_eq!(
-            reason(mode("replace")),
-            "\"replace\" is not append, the only choice"
+            reason(mode("merge")),
+            "\"merge\" is none of append, replace, upsert"
         );
         assert_eq!(
             reason(output_format("xml")),

@@ -156,13 +156,13 @@ fn comparison(only: &Condition) -> String {
     format!("{} = {value}", identifier(&only.column))
 }
 
-/// Deletes the rows of sources, at most [`super::MAX_KEYS`] of them, by the ids that the rows carry.
-pub fn delete_sources(table: &TableName, ids: &[String]) -> Statement {
+/// Deletes the rows of sources, at most [`super::MAX_KEYS`] of them, by the ids that the rows carry in `column`.
+pub fn delete_sources(table: &TableName, column: &str, ids: &[String]) -> Statement {
     let ids: Vec<String> = ids.iter().map(|id| literal(id)).collect();
     Statement::text(format!(
         "DELETE FROM {} WHERE {} IN ({})",
         table.quoted(),
-        identifier(LINEAGE_COLUMN),
+        identifier(column),
         ids.join(",")
     ))
 }
