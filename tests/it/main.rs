@@ -7,6 +7,7 @@ mod compose;
 mod evolve;
 mod faults;
 mod load;
+mod modes;
 mod parts;
 mod pipeline;
 mod recovery;
