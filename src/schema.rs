@@ -314,7 +314,8 @@ pub struct Schema {
     pub table: TableDefinition,
 }
 
-/// Keys whose values are left out on purpose, and counted. All are folded.
+/// Keys whose values are left out on purpose, and counted. They are compared folded. What is lifted
+/// out of an object under such a key is not left out, but all else of the object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Excluded {
     /// These
@@ -333,9 +334,10 @@ impl Default for Excluded {
 impl Excluded {
     /// Whether values under `key` are left out.
     pub fn has(&self, key: &str) -> bool {
+        let named = |keys: &[String]| keys.iter().any(|named| named.eq_ignore_ascii_case(key));
         match self {
-            Self::Keys(keys) => keys.iter().any(|excluded| excluded == key),
-            Self::AllBut(keys) => !keys.iter().any(|selected| selected == key),
+            Self::Keys(keys) => named(keys),
+            Self::AllBut(keys) => !named(keys),
         }
     }
 }

@@ -831,7 +831,7 @@ fn loaded(report: &mut Report, made: &Batch, load: &[usize], committed: &Committ
     report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
-    report.notes.extend(inputs::ignored_note(&made.ignored));
+    report.notes.extend(inputs::ignored_notes(&made.ignored));
     report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
 }
 

@@ -67,7 +67,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     )
     .map_err(|cause| inputs::with_advice(cause, &plan.table, &changes))?;
     let changes = changes.allowed(plan.conversion.evolve);
-    notes.extend(inputs::ignored_note(&checked.ignored));
+    notes.extend(inputs::ignored_notes(&checked.ignored));
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
     Ok(Answer::Plan(PlanReport {

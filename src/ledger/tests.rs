@@ -145,6 +145,22 @@ fn equal_names_in_another_scope_are_other_sources() {
     assert_ne!(source_key("ab", "c"), source_key("a", "bc"));
 }
 
+/// Rows carry it for as long as the table lives: what was computed once, by another program, stays.
+#[test]
+fn a_sources_id_never_changes_and_every_part_of_it_counts() {
+    let digest = "a7c4d54776fcb179f048728766a52d75dc450cc2a5072b7e2c238aa9b2cff3b6";
+    let name = "/pfs/data/a.json";
+    for (scope, id) in [
+        ("", "4c9ecc95e0eba384899673089800b58d"),
+        ("eu", "4311b52d413831f18bb7edf09c8e9c25"),
+    ] {
+        assert_eq!(source_id(scope, name, digest), id);
+    }
+    assert_ne!(source_id("", name, digest), source_id("", name, "00"));
+    assert_ne!(source_id("ab", "c", digest), source_id("a", "bc", digest));
+    assert_ne!(source_id("", "a", "bc"), source_id("", "ab", "c"));
+}
+
 #[test]
 fn a_known_name_with_other_content_is_refused_unless_asked_for() {
     let known = [entry("a", "A", 3)];

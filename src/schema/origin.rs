@@ -34,6 +34,19 @@ impl Origin {
         }
     }
 
+    /// Whether every record of a source has the same value, which the source gives.
+    pub fn is_source(&self) -> bool {
+        matches!(self, Self::SourceName(_) | Self::Source)
+    }
+
+    /// The key, or the keys of the path with dots between them, as messages name them.
+    pub fn shown_key(&self) -> String {
+        match self {
+            Self::Path(path) => path.join("."),
+            other => other.key().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// A path with its first key folded; the key alone if there is only one.
     pub fn path(keys: Vec<String>) -> Self {
         let mut keys = keys;

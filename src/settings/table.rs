@@ -634,8 +634,8 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("fence"),
         kind: ValueKind::One("DURATION"),
         help: "While waiting for another load, end its database session if it holds the lock for \
-               longer than this: only where such a load can but be dead. Not set, a run ends no \
-               session but one that it lost itself",
+               longer than this: meant for sessions that are dead. Not set, a run ends no session \
+               but one that it lost itself",
         commands: &[Export, Init],
         ..DATABASE
     },
