@@ -7,7 +7,7 @@ use crate::sql::{self, LoadRow, SourceRow, Stamp};
 
 use super::entries::{chosen, plan};
 use super::rows::{Moved, exchange};
-use super::table::{still_fits, without};
+use super::table::{describe, still_fits, without};
 use super::{
     Attempt, Committed, Ending, Interrupt, LoadError, Progress, Reason, Request, Target, mutex,
 };
@@ -30,6 +30,9 @@ pub(super) async fn transaction(
         attempt.backend = mutex::own_backend(&session).await?;
     }
     let (policy, oid) = (request.policy, request.table.oid);
+    if oid.is_none() && describe(&session, target).await?.oid.is_some() {
+        return roll_back(&session, Reason::Table).await;
+    }
     let now = plan(&session, target, policy, staged, request.start, oid).await?;
     if !now.does_as(request.plan) {
         return roll_back(&session, Reason::Ledger).await;

@@ -172,11 +172,11 @@ fn bad_values() {
     ----- standard error
     error: --sslmode: "verify" is none of verify-full, verify-ca, require, disable
     "#);
-    assert_snapshot!(export(&["--mode=replace"], &[]), @r#"
+    assert_snapshot!(export(&["--mode=merge"], &[]), @r#"
     exit code 2
     ----- standard output
     ----- standard error
-    error: --mode: "replace" is not append, the only choice
+    error: --mode: "merge" is none of append, replace, upsert
     "#);
     assert_snapshot!(export(&["--session-keys"], &[]), @r#"
     exit code 2
