@@ -3,8 +3,10 @@
 //!
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
+mod clean;
 mod directory;
 mod export;
+mod history;
 mod init;
 mod inputs;
 mod plan;
@@ -42,6 +44,14 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Answer, Failure> {
         }
         Command::Init(init) => {
             let work = init::run(*init, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::History(history) => {
+            let work = history::run(*history, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::Clean(clean) => {
+            let work = clean::run(*clean, &progress);
             runtime.block_on(interruptible(work, &interrupt))
         }
     }

@@ -7,6 +7,7 @@
 
 mod entries;
 mod error;
+mod history;
 mod mutex;
 mod recovery;
 mod rows;
@@ -31,6 +32,7 @@ use self::transaction::transaction;
 
 pub use entries::{Chosen, chosen, known, plan};
 pub use error::LoadError;
+pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
 pub use standing::{Claim, Settled, settle};
 pub use table::{
@@ -86,6 +88,8 @@ pub struct Request<'a> {
     pub rejects: Option<&'a RejectsRow>,
     /// Client's clock, for people
     pub recorded_at: &'a str,
+    /// Statements of the user before the transaction
+    pub session_sql: &'a [String],
     /// Statements of the user inside the transaction, before the copy
     pub pre_sql: &'a [String],
     /// The same, after it

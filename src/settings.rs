@@ -39,6 +39,10 @@ pub enum Command {
     Plan(Box<Plan>),
     /// Create the ledger and the mutex
     Init(Box<Init>),
+    /// Tell of the loads of a table
+    History(Box<History>),
+    /// Delete what runs left in the stage
+    Clean(Box<Clean>),
     /// Show settings and where they come from
     ShowSettings(Vec<ShownSetting>),
 }
@@ -86,6 +90,8 @@ pub struct Load {
     pub other_options: OtherOptions,
     /// What to do with a table that is not the one the ledger speaks of
     pub changed_table: Remedy,
+    /// Statements before the transaction, one each
+    pub session_sql: Vec<String>,
     /// Statements before the COPY, one each, without semicolons
     pub pre_sql: Vec<String>,
     /// Statements after the COPY, likewise
@@ -122,6 +128,50 @@ pub struct Init {
     pub database: Database,
     /// Who adopts, for the ledger
     pub writer: Option<PachydermPipeline>,
+}
+
+/// A table and its ledger: what commands about the ledger need.
+#[derive(Debug)]
+pub struct LedgerPlace {
+    /// The target
+    pub table: TableName,
+    /// Schema of ledger and mutex; `None`: the target's. Folded.
+    pub ledger_schema: Option<String>,
+    /// The database
+    pub database: Database,
+}
+
+/// What `history` needs.
+#[derive(Debug)]
+pub struct History {
+    /// Whose
+    pub place: LedgerPlace,
+    /// At most so many loads
+    pub limit: u64,
+}
+
+/// What `clean` needs.
+#[derive(Debug)]
+pub struct Clean {
+    /// Whose
+    pub place: LedgerPlace,
+    /// Whose objects, among those of the table
+    pub scope: String,
+    /// Where
+    pub stage: S3Stage,
+    /// What was put since stays
+    pub older_than: Duration,
+    /// Whether it is done
+    pub cleaning: Cleaning,
+}
+
+/// Whether `clean` deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleaning {
+    /// It only says what it would delete
+    Shown,
+    /// It deletes
+    Done,
 }
 
 /// What is read, and how it is named.

@@ -19,7 +19,7 @@ use crate::ledger::{self, Candidate, Known, Mode, Policy};
 use crate::load::{
     self, Chosen, Claim, Committed, Ending, Interrupt, LoadError, Request, Table, Target,
 };
-use crate::receipt::{self, KeyPrefix, RejectsFile, Staged, StagedPart};
+use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
 use crate::settings::{
@@ -28,7 +28,7 @@ use crate::settings::{
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Extent, Job, Meter, Rejected};
-use crate::store::{self, S3Options, Store};
+use crate::store::{self, Store};
 use crate::terminal::Progress;
 
 /// Loads that begin again from planning, in all. Each reason can come up once or twice; more is
@@ -138,7 +138,7 @@ async fn redshift(
         export,
         load,
         target,
-        store: open_store(load).await.map_err(failed)?,
+        store: session::open_stage(&load.stage).await.map_err(failed)?,
         rejects: rejected::open_store(export).await.map_err(failed)?,
         policy: policy(export, load),
         progress,
@@ -361,6 +361,7 @@ impl Run<'_> {
             add: &self.to_add(table, &made.staged.schema),
             rejects: rejects.as_ref(),
             recorded_at: &now(),
+            session_sql: &self.load.session_sql,
             pre_sql: &self.load.pre_sql,
             post_sql: &self.load.post_sql,
             interrupt,
@@ -598,20 +599,9 @@ impl Run<'_> {
     }
 
     fn prefix(&self, sources: &[Source]) -> String {
-        let endpoint = format!(
-            "{}:{}",
-            self.target.endpoint.host, self.target.endpoint.port
-        );
         let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
-        KeyPrefix {
-            endpoint: &endpoint,
-            database: &self.target.endpoint.database,
-            table: &self.target.table.to_string(),
-            scope: &self.policy.scope,
-            run: run.as_deref(),
-        }
-        .text()
+        session::stage_prefix(&self.target, &self.policy.scope, run.as_deref())
     }
 
     /// The rejected records of what is loaded: some of the sources may be loaded by others by now.
@@ -700,20 +690,6 @@ impl Run<'_> {
             }
         }
     }
-}
-
-async fn open_store(load: &Load) -> Result<Store, Cause> {
-    let stage = &load.stage;
-    let options = S3Options {
-        bucket: stage.bucket.clone(),
-        prefix: stage.prefix.clone(),
-        region: stage.client.region.clone(),
-        endpoint_url: stage.client.endpoint_url.clone(),
-        plain_http: stage.client.plain_http,
-        kms_key_id: stage.kms_key.clone(),
-        bucket_owner: stage.bucket_owner.clone(),
-    };
-    Ok(store::open_s3(options).await?)
 }
 
 /// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.

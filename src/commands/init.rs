@@ -3,7 +3,7 @@
 use super::session;
 use crate::error::{Cause, Failure};
 use crate::load::{self, Adopted};
-use crate::report::{Answer, FORMAT_VERSION, InitReport};
+use crate::report::{Answer, FORMAT_VERSION, GrantLines, InitReport};
 use crate::settings::Init;
 use crate::sql;
 use crate::terminal::Progress;
@@ -43,12 +43,13 @@ async fn adopt(init: Init, progress: &Progress) -> Result<Answer, Cause> {
             Adopted::Rows(rows) => Some(rows),
             Adopted::Already | Adopted::Empty => None,
         },
-        grants: init
-            .grant
-            .iter()
-            .flat_map(|user| sql::grants(&target.table, &target.names, user))
-            .map(|statement| format!("{statement};"))
-            .collect(),
+        grants: init.grant.map_or_else(Vec::new, |user| {
+            let database = &target.endpoint.database;
+            sql::grants(&target.table, &target.names, database, &user)
+                .iter()
+                .map(GrantLines::from)
+                .collect()
+        }),
         notes: Vec::new(),
         warnings: Vec::new(),
         table: init.table,

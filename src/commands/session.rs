@@ -10,9 +10,11 @@ use crate::error::Cause;
 use crate::evolve::Changes;
 use crate::ledger::Origin;
 use crate::load::{LoadError, Table, Target, Wait};
+use crate::receipt::KeyPrefix;
 use crate::schema::{Column, ColumnType, Nullability, Schema};
-use crate::settings::{Database, PachydermPipeline};
+use crate::settings::{Database, LedgerPlace, PachydermPipeline, S3Stage};
 use crate::sql::{self, TableName};
+use crate::store::{self, S3Options, Store};
 use crate::terminal::Progress;
 
 /// Where to connect, and with what password; whether it is right is not known yet.
@@ -128,6 +130,43 @@ pub(super) fn target(
         fence: database.fence,
         on_wait: Arc::new(move |wait| tell(wait, &progress)),
     }
+}
+
+/// The target of a command about a ledger.
+pub(super) fn target_at(place: &LedgerPlace, progress: &Progress) -> Target {
+    target(
+        &endpoint(&place.database),
+        &place.database,
+        &place.table,
+        place.ledger_schema.as_deref(),
+        progress,
+    )
+}
+
+/// Opens the stage; no request is made yet.
+pub(super) async fn open_stage(stage: &S3Stage) -> Result<Store, Cause> {
+    let options = S3Options {
+        bucket: stage.bucket.clone(),
+        prefix: stage.prefix.clone(),
+        region: stage.client.region.clone(),
+        endpoint_url: stage.client.endpoint_url.clone(),
+        plain_http: stage.client.plain_http,
+        kms_key_id: stage.kms_key.clone(),
+        bucket_owner: stage.bucket_owner.clone(),
+    };
+    Ok(store::open_s3(options).await?)
+}
+
+/// What the keys of a target's objects begin with, below the stage.
+pub(super) fn stage_prefix(target: &Target, scope: &str, run: Option<&str>) -> String {
+    KeyPrefix {
+        endpoint: &format!("{}:{}", target.endpoint.host, target.endpoint.port),
+        database: &target.endpoint.database,
+        table: &target.table.to_string(),
+        scope,
+        run,
+    }
+    .text()
 }
 
 /// Shows who holds the mutex while it is waited for.

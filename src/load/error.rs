@@ -30,6 +30,12 @@ pub enum LoadError {
         /// How many rows
         rows: i64,
     },
+    /// Nothing to read
+    #[error("{table} has no ledger")]
+    NoLedger {
+        /// The table
+        table: TableName,
+    },
     /// Two ledgers are none
     #[error("the ledger of {table} stands in schema {found}, not in {wanted}")]
     OtherLedger {
@@ -154,6 +160,9 @@ impl LoadError {
             Self::NotAdopted { table, .. } => {
                 Some(format!("`stagecopy init --table {table}` makes its ledger and keeps the rows"))
             }
+            Self::NoLedger { .. } => Some(
+                "the first load makes it, or `stagecopy init`; check --table, --database and --ledger-schema".into(),
+            ),
             Self::OtherLedger { found, .. } => Some(format!("use --ledger-schema {found}")),
             Self::TableChanged { change, .. } => Some(match change {
                 Change::Missing => "if it was dropped on purpose, --reload loads everything again".into(),

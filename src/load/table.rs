@@ -163,7 +163,7 @@ pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadE
     Ok(table)
 }
 
-async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
+pub(super) async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
     let names = &target.names;
     let answer = session
         .run(
@@ -187,6 +187,16 @@ async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadE
         found = true;
     }
     Ok(found)
+}
+
+/// That there is a ledger to read.
+pub(super) async fn expect_ledger(session: &Session, target: &Target) -> Result<(), LoadError> {
+    match ledger_exists(session, target).await? {
+        true => Ok(()),
+        false => Err(LoadError::NoLedger {
+            table: target.table.clone(),
+        }),
+    }
 }
 
 /// Creates ledger and mutex in one transaction of their own. Of racing creators one wins; the

@@ -21,6 +21,7 @@ pub(super) async fn transaction(
     request: &Request<'_>,
     attempt: &mut Attempt,
 ) -> Result<Ending, LoadError> {
+    run_users(&session, target, "--session-sql", request.session_sql).await?;
     let is_told_of = mutex::tells_of_transactions(&session).await?;
     mutex::begin(&session, target, None).await?;
     let Some(taken) = take_number(&session, target).await? else {

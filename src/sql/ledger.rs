@@ -438,6 +438,41 @@ pub fn insert_load(
     statements
 }
 
+/// Loads, newest first: (number, id, recorded at, mode, project, pipeline, host, version, records, rejected, parts,
+/// rejects, manifest).
+pub fn select_loads(names: &LedgerNames, limit: u64) -> Statement {
+    Statement::text(format!(
+        "SELECT load_number, load_id, recorded_at, mode, project, pipeline, host, version, records, rejected, parts, \
+         rejects_name, parts_manifest FROM {} WHERE kind = 'load' ORDER BY load_number DESC LIMIT {limit}",
+        names.ledger.quoted()
+    ))
+}
+
+/// How many sources each load from this number on has, and how many entries it retired: (number, kind, count).
+pub fn count_entries(names: &LedgerNames, from: i64) -> Statement {
+    Statement::text(format!(
+        "SELECT load_number, kind, COUNT(*) FROM {} \
+         WHERE kind IN ('source', 'retired') AND load_number >= {from} GROUP BY load_number, kind",
+        names.ledger.quoted()
+    ))
+}
+
+/// URLs of the manifests that loads name.
+pub fn select_manifests(names: &LedgerNames) -> Statement {
+    Statement::text(format!(
+        "SELECT DISTINCT parts_manifest FROM {} WHERE kind = 'load' AND parts_manifest <> ''",
+        names.ledger.quoted()
+    ))
+}
+
+/// Where a load ran, from its columns (project, pipeline, host).
+pub fn origin(project: Option<String>, pipeline: Option<String>, host: Option<String>) -> Origin {
+    match (project, pipeline) {
+        (Some(project), Some(pipeline)) => Origin::Pipeline { project, pipeline },
+        _ => Origin::Host(host.unwrap_or_default()),
+    }
+}
+
 /// INSERTs of at most [`MAX_INSERT_ROWS`] rows and about [`MAX_INSERT_BYTES`] bytes each, with their numbers of rows.
 fn inserts(
     names: &LedgerNames,

@@ -117,27 +117,49 @@ pub fn table_oid(table: &TableName) -> Statement {
     ))
 }
 
-/// What lets `user` append to a table that has a ledger. TEMP on the database, which the temporary
-/// table needs, is everybody's unless it was revoked.
-pub fn grants(table: &TableName, names: &LedgerNames, user: &str) -> Vec<Statement> {
+/// Statements that let somebody load, and what they are for.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    /// Ends the sentence "for"
+    pub purpose: &'static str,
+    /// In the order in which they are to be run
+    pub statements: Vec<Statement>,
+}
+
+/// What lets `user` load into a table that has a ledger: first what every load needs, then what is needed besides.
+/// Redshift: GRANT, LOCK (which wants more than SELECT).
+pub fn grants(table: &TableName, names: &LedgerNames, database: &str, user: &str) -> Vec<Grants> {
     let user = identifier(user);
-    let mut schemas = vec![&table.schema];
-    if names.ledger.schema != table.schema {
-        schemas.push(&names.ledger.schema);
-    }
-    let on = |privileges: &str, table: &TableName| {
-        format!("GRANT {privileges} ON {} TO {user}", table.quoted())
+    let grant = |privileges: &str, object: String| {
+        Statement::text(format!("GRANT {privileges} ON {object} TO {user}"))
     };
-    let schemas = schemas
-        .into_iter()
-        .map(|s| format!("GRANT USAGE ON SCHEMA {} TO {user}", identifier(s)));
-    schemas
-        .chain([
-            on("SELECT, INSERT", table),
-            on("SELECT, INSERT", &names.ledger),
-            // LOCK wants more than SELECT
-            on("SELECT, UPDATE", &names.mutex),
-        ])
-        .map(Statement::text)
-        .collect()
+    let schema = |name: &str| format!("SCHEMA {}", identifier(name));
+    let mut always = vec![grant("USAGE", schema(&table.schema))];
+    if names.ledger.schema != table.schema {
+        always.push(grant("USAGE", schema(&names.ledger.schema)));
+    }
+    always.extend([
+        grant("SELECT, INSERT", table.quoted()),
+        grant("SELECT, INSERT", names.ledger.quoted()),
+        grant("SELECT, UPDATE", names.mutex.quoted()),
+    ]);
+    vec![
+        Grants {
+            purpose: "loads that append",
+            statements: always,
+        },
+        Grants {
+            purpose: "loads that take rows away, and for forget",
+            statements: vec![grant("DELETE", table.quoted())],
+        },
+        Grants {
+            purpose: "what goes through a temporary table: SUPER, TIME, columns with defaults, upsert; everybody may \
+                      unless it was revoked",
+            statements: vec![grant("TEMP", format!("DATABASE {}", identifier(database)))],
+        },
+        Grants {
+            purpose: "making tables and their ledgers",
+            statements: vec![grant("CREATE", schema(&table.schema))],
+        },
+    ]
 }

@@ -89,20 +89,29 @@ fn the_statements_of_a_load_read_as_redshift_takes_them() {
 }
 
 #[test]
-fn grants_name_table_ledger_and_mutex() {
+fn grants_name_table_ledger_and_mutex_for_each_purpose() {
     let target = table("sales", "events");
-    let texts: Vec<String> = grants(&target, &ledger_names(&target, "books"), "load\"er")
+    let names = ledger_names(&target, "books");
+    let texts: Vec<Vec<String>> = grants(&target, &names, "dev", "load\"er")
         .iter()
-        .map(ToString::to_string)
+        .map(|grants| grants.statements.iter().map(ToString::to_string).collect())
         .collect();
     assert_eq!(
-        texts,
+        texts[0],
         [
             r#"GRANT USAGE ON SCHEMA "sales" TO "load""er""#,
             r#"GRANT USAGE ON SCHEMA "books" TO "load""er""#,
             r#"GRANT SELECT, INSERT ON "sales"."events" TO "load""er""#,
             r#"GRANT SELECT, INSERT ON "books"."stagecopy_ledger__sales__events" TO "load""er""#,
             r#"GRANT SELECT, UPDATE ON "books"."stagecopy_mutex__sales__events" TO "load""er""#,
+        ]
+    );
+    assert_eq!(
+        texts[1..].concat(),
+        [
+            r#"GRANT DELETE ON "sales"."events" TO "load""er""#,
+            r#"GRANT TEMP ON DATABASE "dev" TO "load""er""#,
+            r#"GRANT CREATE ON SCHEMA "sales" TO "load""er""#,
         ]
     );
 }

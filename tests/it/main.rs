@@ -2,10 +2,13 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod clean;
 mod cli;
 mod compose;
 mod evolve;
 mod faults;
+mod history;
+mod limits;
 mod load;
 mod modes;
 mod parts;

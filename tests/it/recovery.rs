@@ -164,9 +164,7 @@ fn whoever_holds_the_lock_is_named_where_that_can_be_seen() {
         .args(["--output", "json"]))
     .expect(0)
     .json();
-    for grant in init["grants"].as_array().expect("a list") {
-        sql(grant.as_str().expect("a statement"));
-    }
+    grant(&init, 0);
     let lock = WriteLock::on(&case.table);
     let first = start(&mut case.command());
     lock.waiter(&case.table);

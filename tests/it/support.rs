@@ -278,6 +278,15 @@ impl Drop for WriteLock {
     }
 }
 
+/// Runs the statements that `init` printed for a purpose: 0 is what every load needs.
+#[track_caller]
+pub(crate) fn grant(init: &serde_json::Value, purpose: usize) {
+    let statements = &init["grants"][purpose]["statements"];
+    for statement in statements.as_array().expect("a list") {
+        sql(statement.as_str().expect("a statement"));
+    }
+}
+
 /// A statement through the local Redshift in a session that stays open until dropped.
 pub(crate) struct OpenSession(Child);
 
@@ -488,6 +497,24 @@ pub(crate) fn delete(stage: &str, form: &str) {
         "import fnmatch\nfor key in fnmatch.filter(keys,{form:?}): s3.delete_object(Bucket=bucket,Key=key)"
     );
     boto3(stage, &body);
+}
+
+/// Puts other bytes under a key of the stage's bucket.
+#[track_caller]
+pub(crate) fn overwrite(stage: &str, key: &str, text: &str) {
+    boto3(
+        stage,
+        &format!("s3.put_object(Bucket=bucket,Key={key:?},Body={text:?})"),
+    );
+}
+
+/// Begins an upload in slices under a key of the stage's bucket.
+#[track_caller]
+pub(crate) fn begin_upload(stage: &str, key: &str) {
+    boto3(
+        stage,
+        &format!("s3.create_multipart_upload(Bucket=bucket,Key={key:?})"),
+    );
 }
 
 /// Deletes every part under a stage as soon as it is there, until dropped.
