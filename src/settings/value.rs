@@ -120,7 +120,6 @@ pub fn mode(text: &str) -> Read<ModeChoice> {
         &[
             ("append", ModeChoice::Append),
             ("replace", ModeChoice::Replace),
-            ("upsert", ModeChoice::Upsert),
         ],
     )
 }
@@ -741,7 +740,7 @@ mod tests {
         assert!(ssl_mode("prefer").is_err());
         assert_eq!(
             reason(mode("merge")),
-            "\"merge\" is none of append, replace, upsert"
+            "\"merge\" is none of append, replace"
         );
         assert_eq!(
             reason(output_format("xml")),
