@@ -19,6 +19,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::proof;
 use crate::schema::ColumnType;
 use crate::sql::Statement;
 
@@ -169,7 +170,8 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
     };
     let tls = MakeRustlsConnect::new(tls::config(endpoint.tls, &endpoint.roots)?);
     // connect_timeout covers TCP alone; a server that accepts and says nothing counts too
-    let attempt = tokio::time::timeout(endpoint.connect_timeout * 2, config.connect(tls)).await;
+    let connecting = tokio::time::timeout(endpoint.connect_timeout * 2, config.connect(tls));
+    let attempt = proof::step("connect", connecting).await;
     let (client, mut connection) = attempt
         .map_err(|_elapsed| DatabaseError::Connect {
             host: endpoint.host.clone(),
@@ -264,6 +266,7 @@ impl Session {
         purpose: &'static str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
+        let answer = proof::step(purpose, answer);
         self.is_waiting.set(true);
         let answered = match patience.limit(self.answer_timeout) {
             None => answer.await,

@@ -37,8 +37,8 @@ use self::place::Places;
 use self::record::Records;
 use self::scan::{Broken, Scanner};
 use crate::facts::{Facts, MAX_KEYS};
-use crate::frame::{Chunk, Framing, Piece};
-use crate::schema::Schema;
+use crate::frame::{Chunk, Framing, Piece, SLACK};
+use crate::schema::{Column, Nullability, Schema};
 
 /// Longest row in bytes of its staged values (Redshift: COPY, maximum size of an input row).
 pub const MAX_ROW_BYTES: u64 = 4 * 1024 * 1024;
@@ -61,7 +61,8 @@ pub struct Decoded {
     pub seen: Vec<bool>,
     /// SUPER columns whose values are longer than their staged types
     pub outgrown: Vec<Outgrown>,
-    /// Facts of the keys that no column takes, if they are collected, in the order of first appearance
+    /// Facts of the keys that no column takes (of all keys, if that is wanted), if they are collected, in the order of
+    /// first appearance
     pub facts: Facts,
     /// Values left out
     pub ignored: Ignored,
@@ -181,6 +182,8 @@ pub enum UnknownKeys {
     /// Gather facts about their values; with an empty schema that is the inference. An object that
     /// values are lifted out of counts, as a whole, where it has something else in it
     Collect,
+    /// The same, and about the values of columns that take a key's whole value
+    CollectAll,
     /// Reject the record
     Reject,
     /// Leave their values out, and count them
@@ -267,6 +270,37 @@ pub fn decode_logged(
         rejects: run.rejects,
         counts: run.counts,
     })
+}
+
+/// Whether a column takes the value of this JSON text, as it would in a record.
+///
+/// # Errors
+/// The reason why a record with it would be rejected.
+pub fn judge(column: &Column, json: &str) -> Result<(), Reason> {
+    let judged = Column::new(&column.name, column.target, Nullability::Nullable)
+        .with_byte_text(column.byte_text);
+    let key = serde_json::Value::from(column.name.as_str());
+    let record = format!("{{{key}:{json}}}");
+    let chunk = Chunk {
+        sequence: 0,
+        bytes: [record.as_bytes(), &[0; SLACK]].concat(),
+        pieces: vec![Piece {
+            source: 0,
+            start: 0,
+            end: record.len(),
+            offset: 0,
+            first_line: 1,
+            first_column: 0,
+            framing: Framing::Values,
+        }],
+        longest_record: usize::MAX,
+    };
+    let decoded = decode(&chunk, &Schema::of(vec![judged]), UnknownKeys::Reject);
+    match decoded.map(|decoded| decoded.rejects.into_iter().next()) {
+        Ok(None) => Ok(()),
+        Ok(Some(reject)) => Err(reject.reason),
+        Err(CutInside { .. }) => Err(Reason::Syntax(SyntaxError::UnexpectedEnd)),
+    }
 }
 
 /// A chunk while it is decoded.

@@ -2,10 +2,12 @@
 //!
 //! A rejected record is data, not an error; a load that was done already is a success.
 
-use crate::facts::ChooseError;
+use crate::facts::{ChooseError, show};
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::report::RejectLine;
+use crate::schema::ClosedBy;
+use crate::selection::SelectionError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::sql::TableName;
@@ -96,6 +98,9 @@ pub enum Cause {
     /// No schema can be made of the records
     #[error(transparent)]
     Choose(#[from] ChooseError),
+    /// Keys cannot be taken as they were selected and renamed
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// Records' other members have no column to go into
     #[error("{table} has no SUPER column {column} for keys without a column: {found}")]
     RestColumn {
@@ -106,15 +111,18 @@ pub enum Cause {
         /// What it is instead
         found: String,
     },
-    /// The table has a column that no value can be given
-    #[error("column {column} of {table} is {column_type}, NOT NULL and without default")]
-    ColumnType {
+    /// The table has a column that wants values and takes none
+    #[error(
+        "column {} of {table} {why}, and is NOT NULL without a default",
+        show(column)
+    )]
+    ClosedColumn {
         /// The table
         table: TableName,
         /// The column
         column: String,
-        /// Its type
-        column_type: String,
+        /// Why it takes none
+        why: ClosedBy,
     },
     /// Converting and staging
     #[error(transparent)]
@@ -178,11 +186,13 @@ impl Cause {
             Self::Rejected { .. } => Kind::Rejected,
             Self::Source(SourceError::Missing { .. })
             | Self::WorkingDirectory { .. }
-            | Self::ColumnType { .. }
+            | Self::ClosedColumn { .. }
             | Self::RestColumn { .. }
             | Self::Store(StoreError::PlainHttp { .. })
+            | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
                 LoadError::NotAdopted { .. }
+                | LoadError::NotATable { .. }
                 | LoadError::NoLedger { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
@@ -212,10 +222,11 @@ impl Cause {
                 "create the table by hand with the columns wanted, and rename or remove such keys"
                     .to_owned(),
             ),
+            Self::Selection(error) => Some(error.hint().to_owned()),
             Self::RestColumn { table, column, .. } => Some(format!(
                 "ALTER TABLE {table} ADD COLUMN {column} SUPER, or name another with --rest-column"
             )),
-            Self::ColumnType { .. } => {
+            Self::ClosedColumn { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
             Self::Manifest { .. } => Some(

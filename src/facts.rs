@@ -11,22 +11,16 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::schema::{
-    Column, ColumnType, MAX_COLUMNS, MAX_DECIMAL_PRECISION, MAX_IDENTIFIER_BYTES,
-    MAX_VARCHAR_BYTES, Nullability, Schema,
+    self, BadName, Column, ColumnType, MAX_COLUMNS, MAX_DECIMAL_PRECISION, MAX_DECIMAL_SCALE,
+    MAX_IDENTIFIER_BYTES, MAX_VARCHAR_BYTES, Nullability, Schema,
 };
 
 /// Most keys facts are kept for. No table has so many columns, and records made to have a new key
 /// each must not fill the memory.
 pub const MAX_KEYS: usize = MAX_COLUMNS + 400;
 
-/// Most digits after a DECIMAL's point (Redshift: numeric types).
-pub const MAX_DECIMAL_SCALE: u32 = 37;
-
 /// Smallest VARCHAR that is chosen, in bytes.
 const MIN_VARCHAR_BYTES: u32 = 32;
-
-/// Names the server keeps for itself (Redshift: names and identifiers).
-const SYSTEM_COLUMNS: [&str; 7] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// What was seen in records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -436,21 +430,15 @@ pub fn choose(facts: &Facts) -> Result<Chosen, ChooseError> {
 }
 
 fn check_name(name: &str) -> Result<(), ChooseError> {
-    if name.is_empty() {
-        return Err(ChooseError::EmptyName);
-    }
-    if name.len() > MAX_IDENTIFIER_BYTES {
-        let bytes = name.len() as u64;
-        return Err(ChooseError::LongName { bytes });
-    }
     let key = || name.to_owned();
-    if name.chars().any(char::is_control) {
-        return Err(ChooseError::ControlCharacter { key: key() });
-    }
-    if SYSTEM_COLUMNS.contains(&name) {
-        return Err(ChooseError::SystemColumn { key: key() });
-    }
-    Ok(())
+    schema::check_name(name).map_err(|bad| match bad {
+        BadName::Empty => ChooseError::EmptyName,
+        BadName::Long { bytes } => ChooseError::LongName {
+            bytes: bytes as u64,
+        },
+        BadName::ControlCharacter => ChooseError::ControlCharacter { key: key() },
+        BadName::SystemColumn => ChooseError::SystemColumn { key: key() },
+    })
 }
 
 /// `None`: null in every record.

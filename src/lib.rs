@@ -11,8 +11,10 @@
 //! way come what a user asks for and is told.
 
 pub mod base64;
+mod proof;
 pub mod schema;
 pub mod facts;
+pub mod selection;
 pub mod evolve;
 pub mod source;
 pub mod frame;
@@ -27,6 +29,7 @@ pub mod sql;
 pub mod database;
 pub mod load;
 pub mod credentials;
+pub mod schema_file;
 pub mod settings;
 pub mod report;
 pub mod error;

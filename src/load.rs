@@ -5,6 +5,7 @@
 //! (`stage`). The only thing ever tried again is the whole transaction, and only from planning,
 //! after it is certain that the former try did not commit.
 
+mod changed;
 mod entries;
 mod error;
 mod history;
@@ -34,10 +35,9 @@ pub use entries::{Chosen, chosen, known, plan};
 pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
-pub use standing::{Claim, Settled, settle};
-pub use table::{
-    Adopted, Table, TableColumn, adopt, check_mode, describe, look, missing, takes, widen,
-};
+pub use changed::{Claim, Settled, settle};
+pub use standing::Obstacle;
+pub use table::{Adopted, Table, adopt, check_mode, describe, look, missing, takes, widen};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]

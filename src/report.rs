@@ -155,6 +155,8 @@ pub struct Report {
     pub parts: PartCounts,
     /// Bytes read, as stored
     pub input_bytes: u64,
+    /// Inflated bytes of input whose parts were made again, since later records wanted other columns
+    pub remade_bytes: u64,
     /// Whether the target was created
     pub created_table: bool,
     /// Worth knowing: a column left out because it is null everywhere
@@ -215,6 +217,14 @@ impl Report {
             "input",
             &format!("{} in {}", size(self.input_bytes), duration(self.seconds)),
         );
+        if self.remade_bytes > 0 {
+            let remade = size(self.remade_bytes);
+            push_fact(
+                &mut text,
+                "made again",
+                &format!("{remade}, under the columns that later records wanted"),
+            );
+        }
         push_remarks(&mut text, &self.notes, &self.warnings);
         push_rejects(&mut text, &self.rejects, self.records.rejected);
         for file in &self.rejects_files {

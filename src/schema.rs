@@ -5,13 +5,18 @@
 //! Pure. It does not look at records (`facts` does) and writes no statement (`sql` does).
 
 mod definition;
+mod name;
 mod origin;
 
 use std::fmt;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-pub use self::definition::{Definition, Distribution, Encoding, SortKey, TableDefinition};
+pub use self::definition::{
+    DefaultValue, Definition, Distribution, Encoding, MAX_COMPOUND_SORT_COLUMNS,
+    MAX_INTERLEAVED_SORT_COLUMNS, SortKey, TableDefinition,
+};
+pub use self::name::{BadName, LINE_COLUMN, SOURCE_COLUMN, check_name};
 pub use self::origin::{Origin, PatternError, SourcePattern};
 
 /// Longest VARCHAR, in bytes (Redshift: character types).
@@ -22,6 +27,8 @@ pub const MAX_CHAR_BYTES: u32 = 4_096;
 pub const MAX_VARBYTE_BYTES: u32 = 16_777_216;
 /// Most digits of a DECIMAL (Redshift: numeric types).
 pub const MAX_DECIMAL_PRECISION: u8 = 38;
+/// Most digits after a DECIMAL's point (Redshift: numeric types).
+pub const MAX_DECIMAL_SCALE: u32 = 37;
 /// Most columns of a table (Redshift: limits).
 pub const MAX_COLUMNS: usize = 1_600;
 /// Longest identifier, in bytes (Redshift: names and identifiers); longer ones are cut silently there.
@@ -157,6 +164,36 @@ impl ColumnType {
     }
 }
 
+impl ColumnType {
+    /// Whether the type is within Redshift's limits; one that the catalog tells of always is.
+    ///
+    /// # Errors
+    /// What is beyond them.
+    pub fn check_limits(self) -> Result<(), String> {
+        let longest = match self {
+            Self::Char(_) => Self::Char(MAX_CHAR_BYTES),
+            Self::Varchar(_) => Self::Varchar(MAX_VARCHAR_BYTES),
+            Self::Varbyte(_) => Self::Varbyte(MAX_VARBYTE_BYTES),
+            Self::Decimal { scale, .. } if u32::from(scale) > MAX_DECIMAL_SCALE => {
+                return Err(format!(
+                    "{self} has more than {MAX_DECIMAL_SCALE} digits after the point"
+                ));
+            }
+            _ => return Ok(()),
+        };
+        match (self, longest) {
+            (Self::Char(0) | Self::Varchar(0) | Self::Varbyte(0), _) => {
+                Err(format!("{self} holds nothing"))
+            }
+            (
+                Self::Char(bytes) | Self::Varchar(bytes) | Self::Varbyte(bytes),
+                Self::Char(most) | Self::Varchar(most) | Self::Varbyte(most),
+            ) if bytes > most => Err(format!("{self} is longer than {longest}, the longest")),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// How the bytes of a VARBYTE are written in JSON, which has only text. There is no default: `"1234"`
 /// is both, and two different values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -219,6 +256,8 @@ pub struct Column {
 pub enum Nullability {
     /// A missing key and a JSON null are NULL
     Nullable,
+    /// A JSON null is NULL; a record without the key is rejected
+    Present,
     /// NOT NULL without default: a record without a value is rejected
     Required,
 }
@@ -248,6 +287,21 @@ impl Column {
             byte_text: ByteText::Undeclared,
             definition: Definition::default(),
         }
+    }
+
+    /// The column of the source of each row.
+    pub fn source() -> Self {
+        Self::new(
+            SOURCE_COLUMN,
+            ColumnType::Varchar(32),
+            Nullability::Nullable,
+        )
+        .with_origin(Origin::Source)
+    }
+
+    /// The column of the line of each row.
+    pub fn line() -> Self {
+        Self::new(LINE_COLUMN, ColumnType::BigInt, Nullability::Nullable).with_origin(Origin::Line)
     }
 
     /// The column with its bytes written as `byte_text`.
@@ -310,8 +364,41 @@ pub struct Schema {
     pub columns: Vec<Column>,
     /// Keys whose values are left out on purpose
     pub excluded: Excluded,
+    /// Columns of the table that no record's value goes into
+    pub closed: Vec<Closed>,
     /// What only the DDL says of the table
     pub table: TableDefinition,
+}
+
+/// A column of the table that no record's value goes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its name, folded
+    pub name: String,
+    /// Why
+    pub why: ClosedBy,
+}
+
+/// Why no record's value goes into a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// It is an identity that takes no values (Redshift: CREATE TABLE, IDENTITY)
+    Identity,
+    /// Its type is not loaded
+    Type(String),
+    /// Its name has capital letters, which folded names do not reach
+    Capitals,
+}
+
+impl fmt::Display for ClosedBy {
+    /// What follows the column's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("is an identity, which makes its own values"),
+            Self::Type(name) => write!(f, "is of type {name}, which is not loaded"),
+            Self::Capitals => f.write_str("has capital letters in its name, which are folded here"),
+        }
+    }
 }
 
 /// Keys whose values are left out on purpose, and counted. They are compared folded. What is lifted
@@ -349,6 +436,13 @@ impl Schema {
             columns,
             ..Self::default()
         }
+    }
+
+    /// Whether rows carry their source, so that those of one source can be told from others.
+    pub fn has_lineage(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.origin == Origin::Source)
     }
 
     /// The Arrow schema of the staged files.

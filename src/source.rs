@@ -6,18 +6,21 @@
 
 mod name;
 mod open;
+mod spool;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use name::{Naming, printable, working_directory};
-pub use open::{Digested, Finished, Form, Opened, digest, open, spool};
+pub use open::{Digested, Finished, Form, Opened, digest, open};
+pub use spool::{Spool, spool};
 
 /// What a user gave as INPUT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +48,29 @@ pub enum Place {
     /// A regular file; may be read again
     File(PathBuf),
     /// A named pipe; read once
-    Fifo(PathBuf),
+    Fifo(PathBuf, Once),
     /// Standard input; read once
-    Standard,
-    /// A stream copied into an unlinked file by [`spool`]; may be read again
-    Spooled(Arc<File>),
+    Standard(Once),
+    /// A stream kept by [`spool()`]; may be read again
+    Spooled(Spool),
+}
+
+impl Source {
+    /// Whether it can be read only once.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.place, Place::Fifo(..) | Place::Standard(_))
+    }
+}
+
+/// Whether a stream was opened. A second reader would find nothing, and take that for an empty source.
+#[derive(Clone, Debug, Default)]
+pub struct Once(Arc<AtomicBool>);
+
+impl Once {
+    /// Whether this is the first time.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// What the inputs hold. Nothing is skipped silently: what is not loaded stands here.
@@ -166,7 +187,7 @@ pub enum SourceError {
     SpoolLimit {
         /// The source's name
         name: String,
-        /// In bytes as stored
+        /// In bytes as kept
         limit: u64,
     },
     /// The copy of a stream cannot be written
@@ -197,7 +218,7 @@ impl SourceError {
             Self::SameName { .. } => "give standard input another --source NAME",
             Self::Foreign { .. } => "convert it to JSON in UTF-8: plain, gzip or zstd",
             Self::Changed { .. } => "run again when nothing writes to it",
-            Self::ReadOnce { .. } => "save it to a file first",
+            Self::ReadOnce { .. } => "the records had to be read again: save them to a file first",
             Self::SpoolLimit { .. } => "raise --spool-limit, or save it to a file first",
             Self::Spool { .. } => "name a writable directory with enough room as --spool-dir",
             Self::NotAFile { .. } | Self::Inaccessible { .. } | Self::Unreadable { .. } => {
@@ -231,7 +252,7 @@ pub fn find(inputs: &[Input], naming: &Naming) -> Result<Found, SourceError> {
                 standard = true;
                 finder.found.sources.push(Source {
                     name: naming.standard().to_owned(),
-                    place: Place::Standard,
+                    place: Place::Standard(Once::default()),
                     bytes: None,
                 });
             }
@@ -307,7 +328,7 @@ impl Finder<'_> {
         let (place, bytes) = if kind.is_file() {
             (Place::File(path), Some(metadata.len()))
         } else if kind.is_fifo() {
-            (Place::Fifo(path), None)
+            (Place::Fifo(path, Once::default()), None)
         } else {
             return Err(SourceError::NotAFile {
                 path,

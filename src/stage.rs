@@ -8,30 +8,37 @@
 //! ```
 //! The number of buffers bounds the memory: a chunk is read only into a buffer that came back.
 //! Row groups are appended in the input's order, so parts do not depend on the number of threads.
-//! What a record means is `decode`'s, what a file looks like `encode`'s.
+//! Where the columns are not known they are guessed, and chunks go to the workers again where the
+//! guess was wrong ([`guess`]). What a record means is `decode`'s, what a file looks like `encode`'s.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+mod assembly;
+mod guess;
+mod lineage;
+mod work;
+
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decode::{
-    self, Given, Ignored, Outgrown, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys,
-};
-use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
-use crate::facts::Facts;
-use crate::frame::{self, Chunk, Feed, FrameError, Framer, Framing, Limits, Range};
+use crate::decode::{self, GivenError, Ignored, MappingError, Reject, Rest, UnknownKeys};
+use crate::encode::{Compression, EncodeError, Part};
+use crate::facts::{self, Facts};
+use crate::frame::{FrameError, Framing, Limits};
 use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
-use crate::rejects::{self, Packed, RejectedData};
+use crate::rejects::RejectedData;
 use crate::schema::Schema;
-use crate::source::{self, Finished, Opened, Source, SourceError};
+use crate::source::{Finished, Source, SourceError};
 use crate::store::{self, Store, StoreError};
+
+use assembly::{Assembled, Assembly};
+use guess::Guess;
+use lineage::Lineage;
+use work::{Event, Form, Forms, Task};
 
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
 /// what parts take of the memory.
@@ -42,12 +49,26 @@ const UPLOADS: usize = 3;
 pub struct Job {
     /// Sources, in input order; all can be read again
     pub sources: Vec<Source>,
-    /// Columns of the parts; empty to infer
-    pub schema: Schema,
-    /// What keys outside the schema are
-    pub unknown: UnknownKeys,
+    /// What their ids are made with, see [`crate::ledger::source_id`]
+    pub scope: String,
+    /// Columns of the parts
+    pub columns: Columns,
     /// How
     pub options: Options,
+}
+
+/// Which columns parts have.
+#[derive(Clone)]
+pub enum Columns {
+    /// These
+    Known {
+        /// The columns
+        schema: Schema,
+        /// What keys outside of it are
+        unknown: UnknownKeys,
+    },
+    /// Those that a reader of all records would choose
+    Inferred,
 }
 
 /// How records become parts.
@@ -122,14 +143,16 @@ pub enum Sink {
     Parts(mpsc::Sender<Made>),
 }
 
-/// What comes out of the conversion.
+/// What comes out of the conversion. Parts and lines come in the order of the input, but for those that are made
+/// again: they come last, and their chunks are told by number.
 #[derive(Debug)]
 pub enum Made {
-    /// A part, with the indices of the sources whose records it holds
-    Part(Part, Vec<u32>),
-    /// Lines of rejected records, with the indices of the sources whose records they may be
-    Rejects(Bytes, Vec<u32>),
-    /// What was made so far does not count: the conversion began again
+    /// A part, with the indices of the sources whose records it holds, and the number of its last chunk
+    Part(Part, Vec<u32>, u64),
+    /// Lines of rejected records, with the indices of the sources whose records they may be, and the number of
+    /// the last chunk they are from
+    Rejects(Bytes, Vec<u32>, u64),
+    /// What was made so far does not count: it is made again
     Again,
 }
 
@@ -147,11 +170,12 @@ pub struct Meter {
 /// What a whole conversion gave, beside the parts.
 #[derive(Debug)]
 pub struct Conversion {
-    /// The schema of the parts: the job's, with room for the longest nested values
+    /// The schema of the parts: the job's, with room for the longest nested values; or the inferred one, empty
+    /// if `facts` give none
     pub schema: Schema,
     /// For each column, whether any record had its key
     pub seen: Vec<bool>,
-    /// Facts, as the job's `unknown` asks for
+    /// Facts: of all keys where columns are inferred, else as the job's `unknown` asks for
     pub facts: Facts,
     /// What each source was, in order; fewer if reading stopped early
     pub sources: Vec<Converted>,
@@ -161,6 +185,8 @@ pub struct Conversion {
     pub ignored: Ignored,
     /// Whether everything was read
     pub extent: Extent,
+    /// Inflated input bytes whose parts were made again, since later records wanted other columns
+    pub remade_bytes: u64,
 }
 
 impl Conversion {
@@ -221,6 +247,12 @@ pub enum StageError {
     /// Where its records end
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// What the columns are to take
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// What a source is to give
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// Columns into Parquet
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -245,6 +277,8 @@ impl StageError {
             Self::Source(error) => error.hint().map(str::to_owned),
             Self::Frame(error) => error.hint().map(str::to_owned),
             Self::Store(error) => error.hint(),
+            Self::Mapping(error) => Some(error.hint().to_owned()),
+            Self::Given(error) => Some(error.hint().to_owned()),
             Self::Changed { .. } => Some("load files that nobody writes to any more".into()),
             Self::Encode(_) | Self::Stopped => None,
         }
@@ -276,40 +310,40 @@ pub async fn stage(
     let names: Vec<String> = job.sources.iter().map(|s| s.name.clone()).collect();
     let (sender, mut made) = mpsc::channel(1);
     let conversion = on_a_thread(job, Sink::Parts(sender), meter);
-    let mut parts: Vec<StagedPart> = Vec::new();
+    let mut parts: Vec<(u64, StagedPart)> = Vec::new();
     let mut abandoned = Vec::new();
-    let mut rejects: Vec<RejectsFile> = Vec::new();
+    let mut rejects: Vec<(u64, RejectsFile)> = Vec::new();
     let mut uploads = FuturesUnordered::new();
     loop {
         tokio::select! {
             next = made.recv(), if uploads.len() < UPLOADS => match next {
-                Some(Made::Part(part, sources)) => {
+                Some(Made::Part(part, sources, chunk)) => {
                     let key = format!("{prefix}/{}.parquet", part.digest.to_hex());
-                    parts.push(StagedPart {
+                    parts.push((chunk, StagedPart {
                         url: store.url(&key),
                         key: key.clone(),
                         bytes: part.bytes.len() as u64,
                         rows: part.rows,
                         sources,
-                    });
+                    }));
                     uploads.push(put(store, key, part.bytes, part.crc64nvme));
                 }
-                Some(Made::Rejects(lines, sources)) => {
+                Some(Made::Rejects(lines, sources, chunk)) => {
                     let store = to.rejects.expect("lines are made only where they are wanted");
                     let digest = blake3::hash(&lines).to_hex().to_string();
                     let key = format!("{digest}.jsonl");
-                    rejects.push(RejectsFile {
+                    rejects.push((chunk, RejectsFile {
                         url: store.url(&key),
                         key: key.clone(),
                         records: memchr::memchr_iter(b'\n', &lines).count() as u64,
                         digest,
                         sources,
-                    });
+                    }));
                     let crc64nvme = store::crc64_nvme(&lines);
                     uploads.push(put(store, key, lines, crc64nvme));
                 }
                 Some(Made::Again) => {
-                    abandoned.extend(parts.drain(..).map(|part| part.key));
+                    abandoned.extend(parts.drain(..).map(|(_, part)| part.key));
                     rejects.clear();
                 }
                 None => break,
@@ -338,11 +372,17 @@ pub async fn stage(
                 rejected: converted.rejected,
             })
             .collect(),
-        parts,
+        parts: in_order(parts),
         abandoned,
-        rejects,
+        rejects: in_order(rejects),
     };
     Ok((staged, conversion))
+}
+
+/// What was made again came last.
+fn in_order<T>(mut numbered: Vec<(u64, T)>) -> Vec<T> {
+    numbered.sort_by_key(|(chunk, _)| *chunk);
+    numbered.into_iter().map(|(_, made)| made).collect()
 }
 
 async fn put(store: &Store, key: String, bytes: Bytes, crc64nvme: u64) -> Result<(), StoreError> {
@@ -376,19 +416,36 @@ fn on_a_thread(
     conversion
 }
 
-/// Converts on this thread and the workers it starts. The inference pass is the same call with an
-/// empty schema and the null sink.
+/// Converts on this thread and the workers it starts.
 ///
 /// # Errors
 /// [`StageError`]
 pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, StageError> {
+    if let Columns::Known { schema, unknown } = &job.columns {
+        decode::check_mapping(schema, *unknown)?;
+    }
+    let lineage = Lineage::new(job, sink)?;
     let mut framings: Vec<Option<Framing>> = vec![None; job.sources.len()];
-    let mut schema = job.schema.clone();
+    let mut columns = job.columns.clone();
     loop {
-        match attempt(job, &schema, &framings, sink, meter)? {
-            Attempt::Done(conversion) => return Ok(*conversion),
+        let forms = forms(&columns, job.options, sink)?;
+        let go = Go {
+            job,
+            forms,
+            lineage: &lineage,
+            framings: &framings,
+            sink,
+            meter,
+            only: None,
+        };
+        match attempt(&go)? {
+            Attempt::Done(done) => return finish(&go, *done),
             Attempt::Reframe(source) => framings[source as usize] = Some(Framing::Values),
-            Attempt::Widen(widened) => schema = widened,
+            Attempt::Widen(widened) => {
+                if let Columns::Known { schema, .. } = &mut columns {
+                    *schema = widened;
+                }
+            }
         }
         meter.bytes.store(0, Ordering::Relaxed);
         meter.records.store(0, Ordering::Relaxed);
@@ -400,426 +457,144 @@ pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, Stag
     }
 }
 
+/// One go through the input.
+struct Go<'a> {
+    job: &'a Job,
+    /// What chunks are decoded into
+    forms: Forms,
+    /// What sources give their records themselves
+    lineage: &'a Lineage,
+    /// How records stand in each source, where it is not to be guessed
+    framings: &'a [Option<Framing>],
+    sink: &'a Sink,
+    meter: &'a Meter,
+    /// The checksums of the chunks to go through, if those are not all
+    only: Option<&'a [u64]>,
+}
+
 enum Attempt {
-    Done(Box<Conversion>),
+    Done(Box<Assembled>),
     /// This source is not JSON Lines after all
     Reframe(u32),
     /// Nested values are longer than was provided for
     Widen(Schema),
 }
 
-/// A chunk that went through a worker.
-struct Worked {
-    sequence: u64,
-    buffer: Vec<u8>,
-    inflated: u64,
-    ranges: Vec<Range>,
-    outcome: Result<Output, WorkError>,
-}
-
-struct Output {
-    row_group: Option<RowGroup>,
-    rows: u64,
-    facts: Facts,
-    seen: Vec<bool>,
-    outgrown: Vec<Outgrown>,
-    rejects: Vec<Reject>,
-    lines: Option<Packed>,
-    ignored: Ignored,
-    counts: Vec<SourceCount>,
-}
-
-enum WorkError {
-    Cut(u32),
-    Encode(EncodeError),
-}
-
-fn attempt(
-    job: &Job,
-    schema: &Schema,
-    framings: &[Option<Framing>],
-    sink: &Sink,
-    meter: &Meter,
-) -> Result<Attempt, StageError> {
-    let encoder = match sink {
+fn forms(columns: &Columns, options: Options, sink: &Sink) -> Result<Forms, EncodeError> {
+    let compression = match sink {
         Sink::Null => None,
-        Sink::Parts(_) => Some(Encoder::new(schema, job.options.compression)?),
+        Sink::Parts(_) => Some(options.compression),
     };
-    let in_flight = job.options.threads.get() + 1;
+    let known = |schema: &Schema, unknown| {
+        Form::new(schema.clone(), unknown, compression).map(|form| Forms::Known(Arc::new(form)))
+    };
+    match (columns, compression) {
+        (Columns::Known { schema, unknown }, _) => known(schema, *unknown),
+        (Columns::Inferred, None) => known(&Schema::default(), UnknownKeys::Collect),
+        (Columns::Inferred, Some(compression)) => Ok(Forms::Guessed(Guess::new(compression))),
+    }
+}
+
+fn attempt(go: &Go<'_>) -> Result<Attempt, StageError> {
+    let in_flight = go.job.options.threads.get() + 1;
     std::thread::scope(|scope| {
         // none of the sends below ever blocks: there are no more chunks than buffers
         let (free, buffers) = sync_channel::<Vec<u8>>(in_flight);
-        let (to_workers, chunks) = sync_channel::<Chunk>(in_flight);
-        let (done, worked) = sync_channel::<Worked>(in_flight);
+        let (to_workers, tasks) = sync_channel::<Task>(in_flight);
+        let (done, events) = sync_channel::<Event>(in_flight + 1);
         for _ in 0..in_flight {
             free.send(Vec::new()).expect("the receiver is here");
         }
-        let reader = scope.spawn(|| read(job, framings, buffers, to_workers));
-        let chunks = Arc::new(Mutex::new(chunks));
-        for _ in 0..job.options.threads.get() {
-            let (chunks, done, encoder) = (Arc::clone(&chunks), done.clone(), encoder.as_ref());
-            scope.spawn(move || work(job, schema, encoder, &chunks, &done));
+        let (chunks, ended) = (to_workers.clone(), done.clone());
+        let reader = scope.spawn(move || work::read(go, buffers, &chunks, &ended));
+        let tasks = Arc::new(Mutex::new(tasks));
+        for _ in 0..go.job.options.threads.get() {
+            let (tasks, done) = (Arc::clone(&tasks), done.clone());
+            scope.spawn(move || work::work(go, &tasks, &done));
         }
-        drop((chunks, done));
-        let mut assembly = Assembly::new(job, schema, encoder.as_ref(), sink, meter);
-        let assembled = assembly.run(&worked, &free);
-        drop((free, worked));
+        drop((tasks, done));
+        let mut assembly = Assembly::new(go, to_workers, free);
+        let assembled = assembly.run(&events);
+        let assembly = assembly.close();
+        drop(events);
         let finished = reader.join().expect("the reader does not panic");
         match assembled? {
             Some(attempt) => Ok(attempt),
-            None => assembly.finish(finished?),
+            None => {
+                let finished = finished?;
+                go.lineage.check(go.job, &finished)?;
+                assembly.finish(finished)
+            }
         }
     })
 }
 
-/// Fills buffers with chunks until the input ends or no buffer comes back.
-fn read(
-    job: &Job,
-    framings: &[Option<Framing>],
-    buffers: Receiver<Vec<u8>>,
-    to_workers: SyncSender<Chunk>,
-) -> Result<Vec<(u32, Finished)>, StageError> {
-    let feeds = (0_u32..).zip(&job.sources).map(|(index, source)| {
-        source::open(source).map(|opened| Feed {
-            source: index,
-            name: source.name.clone(),
-            reader: Input::new(opened, job.options),
-            framing: framings[index as usize],
-        })
+/// Puts together what was found, after the parts were made again that stand before the last change of the columns.
+fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
+    let (mut tally, mut extent, mut remade_bytes) = (done.tally, done.extent, 0);
+    let schema = match &go.forms {
+        Forms::Known(form) if !matches!(go.job.columns, Columns::Inferred) => form.schema.clone(),
+        _ => match facts::choose(&done.facts) {
+            Ok(chosen) => chosen.schema,
+            Err(_) => Schema::default(),
+        },
+    };
+    if let (Forms::Guessed(_), Extent::Whole, false) = (
+        &go.forms,
+        done.extent,
+        done.narrow.is_empty() || schema.columns.is_empty(),
+    ) {
+        let early = make_again(go, &schema, &done.narrow)?;
+        (extent, remade_bytes) = (early.extent, early.bytes);
+        let late = std::mem::replace(&mut tally, early.tally);
+        tally.append(late);
+    }
+    let seen = match &go.job.columns {
+        Columns::Known { .. } => tally.seen,
+        // a column is there because some record had its key
+        Columns::Inferred => vec![true; schema.columns.len()],
+    };
+    let sources = done.finished.into_iter().map(|(source, finished)| {
+        let (read, rejected) = tally.counts[source as usize];
+        Converted {
+            finished,
+            read,
+            rejected,
+        }
     });
-    let mut framer = Framer::new(feeds, job.options.limits);
-    let mut finished = Vec::new();
-    while let Ok(buffer) = buffers.recv() {
-        let chunk = framer.next_chunk(Some(buffer))?;
-        for ended in framer.ended() {
-            finished.push((ended.source, ended.reader.finish()?));
-        }
-        let Some(chunk) = chunk else { break };
-        if to_workers.send(chunk).is_err() {
-            break;
-        }
-    }
-    Ok(finished)
-}
-
-/// An open source as what it is.
-enum Input {
-    Records(Opened),
-    Rejects(Box<rejects::Records<Opened>>),
-}
-
-impl Input {
-    fn new(opened: Opened, options: Options) -> Self {
-        match options.input {
-            InputFormat::Records => Self::Records(opened),
-            InputFormat::Rejects => {
-                // a record as text has escapes in it, and the reason stands beside it
-                let limit = options.limits.record_bytes.saturating_mul(7);
-                Self::Rejects(Box::new(rejects::Records::new(opened, limit)))
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Finished, SourceError> {
-        match self {
-            Self::Records(opened) => opened.finish(),
-            Self::Rejects(records) => records.into_inner().finish(),
-        }
-    }
-}
-
-impl Read for Input {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Records(opened) => opened.read(into),
-            Self::Rejects(records) => records.read(into),
-        }
-    }
-}
-
-fn work(
-    job: &Job,
-    schema: &Schema,
-    encoder: Option<&Encoder>,
-    chunks: &Mutex<Receiver<Chunk>>,
-    done: &SyncSender<Worked>,
-) {
-    loop {
-        let next = chunks
-            .lock()
-            .expect("nobody panics while waiting for a chunk")
-            .recv();
-        let Ok(chunk) = next else { return };
-        let worked = Worked {
-            sequence: chunk.sequence,
-            inflated: chunk.pieces.iter().map(|piece| piece.range().length).sum(),
-            ranges: chunk.pieces.iter().map(frame::Piece::range).collect(),
-            outcome: decode_and_encode(&chunk, schema, job, encoder),
-            buffer: chunk.bytes,
-        };
-        if done.send(worked).is_err() {
-            return;
-        }
-    }
-}
-
-fn decode_and_encode(
-    chunk: &Chunk,
-    schema: &Schema,
-    job: &Job,
-    encoder: Option<&Encoder>,
-) -> Result<Output, WorkError> {
-    let mut lines: Option<rejects::Lines> = None;
-    // without parts there is nobody to take lines either
-    let wanted = job.options.rejects.filter(|_| encoder.is_some());
-    let mut log = |rejected: RejectedRecord<'_>| {
-        if let Some(data) = wanted {
-            let name = &job.sources[rejected.reject.source as usize].name;
-            lines.get_or_insert_default().add(name, rejected, data);
-        }
-    };
-    let given = Given::default();
-    let decoded = decode::decode_logged(chunk, schema, job.unknown, &given, &mut log)
-        .map_err(|cut| WorkError::Cut(cut.source))?;
-    let row_group = match encoder {
-        Some(encoder) if decoded.rows > 0 => {
-            let rows =
-                usize::try_from(decoded.rows).expect("rows of a chunk are counted in memory");
-            let encoded = encoder.encode_row_group(&decoded.columns, rows);
-            Some(encoded.map_err(WorkError::Encode)?)
-        }
-        _ => None,
-    };
-    Ok(Output {
-        row_group,
-        rows: decoded.rows,
-        facts: decoded.facts,
-        seen: decoded.seen,
-        outgrown: decoded.outgrown,
-        rejects: decoded.rejects,
-        lines: lines.map(rejects::Lines::pack),
-        ignored: decoded.ignored,
-        counts: decoded.counts,
+    Ok(Conversion {
+        schema,
+        seen,
+        facts: done.facts,
+        sources: sources.collect(),
+        rejected: tally.rejected,
+        ignored: tally.ignored,
+        extent,
+        remade_bytes,
     })
 }
 
-/// Puts together, in the input's order, what the workers made of the chunks.
-struct Assembly<'a> {
-    job: &'a Job,
-    schema: &'a Schema,
-    encoder: Option<&'a Encoder>,
-    sink: &'a Sink,
-    meter: &'a Meter,
-    part: Option<PartBuilder>,
-    part_sources: Vec<u32>,
-    part_ranges: Vec<Range>,
-    /// Lines of rejected records that were not handed on yet
-    lines: Vec<u8>,
-    lines_sources: Vec<u32>,
-    conversion: Conversion,
-    counts: Vec<(u64, u64)>,
-}
-
-impl<'a> Assembly<'a> {
-    fn new(
-        job: &'a Job,
-        schema: &'a Schema,
-        encoder: Option<&'a Encoder>,
-        sink: &'a Sink,
-        meter: &'a Meter,
-    ) -> Self {
-        Self {
-            job,
-            schema,
-            encoder,
-            sink,
-            meter,
-            part: None,
-            part_sources: Vec::new(),
-            part_ranges: Vec::new(),
-            lines: Vec::new(),
-            lines_sources: Vec::new(),
-            conversion: Conversion {
-                schema: schema.clone(),
-                seen: vec![false; schema.columns.len()],
-                facts: Facts::default(),
-                sources: Vec::new(),
-                rejected: Rejected::default(),
-                ignored: Ignored::default(),
-                extent: Extent::Whole,
-            },
-            counts: vec![(0, 0); job.sources.len()],
-        }
-    }
-
-    /// Takes chunks in order until there are no more, or one says that the conversion must begin
-    /// again.
-    fn run(
-        &mut self,
-        worked: &Receiver<Worked>,
-        free: &SyncSender<Vec<u8>>,
-    ) -> Result<Option<Attempt>, StageError> {
-        let mut waiting: BTreeMap<u64, Worked> = BTreeMap::new();
-        let mut next = 0;
-        while let Ok(one) = worked.recv() {
-            waiting.insert(one.sequence, one);
-            while let Some(mut one) = waiting.remove(&next) {
-                next += 1;
-                // a reader that has ended needs no buffer
-                let _ = free.send(std::mem::take(&mut one.buffer));
-                if let Some(attempt) = self.take(one)? {
-                    return Ok(Some(attempt));
-                }
-                let limit = self.job.options.max_rejects;
-                if limit.is_exceeded(self.conversion.rejected.count) {
-                    self.conversion.extent = Extent::Stopped;
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn take(&mut self, one: Worked) -> Result<Option<Attempt>, StageError> {
-        let output = match one.outcome {
-            Ok(output) => output,
-            Err(WorkError::Cut(source)) => return Ok(Some(Attempt::Reframe(source))),
-            Err(WorkError::Encode(error)) => return Err(error.into()),
-        };
-        self.conversion.facts.merge(output.facts);
-        if !output.outgrown.is_empty() {
-            let mut widened = self.schema.clone();
-            for column in output.outgrown {
-                // twice what was seen: the rest of the input is likely to have longer ones
-                widened.columns[column.column].widen_nested(column.bytes.saturating_mul(2));
-            }
-            return Ok(Some(Attempt::Widen(widened)));
-        }
-        for (seen, here) in self.conversion.seen.iter_mut().zip(output.seen) {
-            *seen |= here;
-        }
-        for count in &output.counts {
-            let (read, rejected) = &mut self.counts[count.source as usize];
-            *read += count.read;
-            *rejected += count.rejected;
-        }
-        let read: u64 = output.counts.iter().map(|count| count.read).sum();
-        self.meter.records.fetch_add(read, Ordering::Relaxed);
-        self.meter.bytes.fetch_add(one.inflated, Ordering::Relaxed);
-        let rejected = output.counts.iter().map(|count| count.rejected).sum();
-        self.conversion.rejected.add(rejected, output.rejects);
-        self.conversion.ignored.add(output.ignored);
-        if let Some(lines) = output.lines {
-            self.append_lines(&lines, &output.counts)?;
-        }
-        if let Some(row_group) = output.row_group {
-            self.append(row_group, output.rows, &output.counts, one.ranges)?;
-        }
-        Ok(None)
-    }
-
-    fn append(
-        &mut self,
-        row_group: RowGroup,
-        rows: u64,
-        counts: &[SourceCount],
-        ranges: Vec<Range>,
-    ) -> Result<(), StageError> {
-        let encoder = self
-            .encoder
-            .expect("there is a row group only where there is an encoder");
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => PartBuilder::new(encoder)?,
-        };
-        part.append(row_group)?;
-        debug_assert!(rows > 0);
-        for count in counts.iter().filter(|count| count.read > count.rejected) {
-            if self.part_sources.last() != Some(&count.source) {
-                self.part_sources.push(count.source);
-            }
-        }
-        self.part_ranges.extend(ranges);
-        let is_full = part.bytes() >= self.job.options.part_bytes as u64;
-        self.part = Some(part);
-        if is_full { self.close_part() } else { Ok(()) }
-    }
-
-    /// Takes lines of rejected records, and hands them on when there are enough for a file.
-    fn append_lines(&mut self, lines: &Packed, counts: &[SourceCount]) -> Result<(), StageError> {
-        let rejected = counts.iter().filter(|count| count.rejected > 0);
-        let sources: Vec<u32> = rejected.map(|count| count.source).collect();
-        self.lines_sources.extend(&sources);
-        self.lines_sources.dedup();
-        let mut reader = lines.reader();
-        loop {
-            let mut some = reader.by_ref().take(rejects::PIECE_BYTES as u64);
-            let read = some.read_to_end(&mut self.lines);
-            if read.expect("memory is read without errors") == 0 {
-                return Ok(());
-            }
-            if self.lines.len() >= rejects::PIECE_BYTES {
-                let end = memchr::memrchr(b'\n', &self.lines).map_or(0, |newline| newline + 1);
-                let rest = self.lines.split_off(end);
-                let whole = std::mem::replace(&mut self.lines, rest);
-                let of_all = std::mem::replace(&mut self.lines_sources, sources.clone());
-                self.hand_on_lines(whole, of_all)?;
-            }
-        }
-    }
-
-    fn hand_on_lines(&self, lines: Vec<u8>, sources: Vec<u32>) -> Result<(), StageError> {
-        let Sink::Parts(sender) = self.sink else {
-            return Ok(());
-        };
-        if lines.is_empty() {
-            return Ok(());
-        }
-        sender
-            .blocking_send(Made::Rejects(lines.into(), sources))
-            .map_err(|_| StageError::Stopped)
-    }
-
-    fn close_part(&mut self) -> Result<(), StageError> {
-        let (Some(part), Sink::Parts(sender)) = (self.part.take(), self.sink) else {
-            return Ok(());
-        };
-        let sources = &self.job.sources;
-        let ranges = self.part_ranges.drain(..).map(|range| {
-            (
-                sources[range.source as usize].name.as_str(),
-                range.offset,
-                range.length,
-            )
-        });
-        let part = part.finish(&encode::ranges_digest(ranges))?;
-        let sources = std::mem::take(&mut self.part_sources);
-        sender
-            .blocking_send(Made::Part(part, sources))
-            .map_err(|_| StageError::Stopped)
-    }
-
-    fn finish(mut self, mut finished: Vec<(u32, Finished)>) -> Result<Attempt, StageError> {
-        let (lines, sources) = (
-            std::mem::take(&mut self.lines),
-            std::mem::take(&mut self.lines_sources),
-        );
-        self.hand_on_lines(lines, sources)?;
-        if self.conversion.extent == Extent::Whole {
-            self.close_part()?;
-        }
-        finished.sort_unstable_by_key(|(source, _)| *source);
-        self.conversion.sources = finished
-            .into_iter()
-            .map(|(source, finished)| {
-                let (read, rejected) = self.counts[source as usize];
-                Converted {
-                    finished,
-                    read,
-                    rejected,
-                }
-            })
-            .collect();
-        Ok(Attempt::Done(Box::new(self.conversion)))
+/// Makes the parts of the first chunks once more, now that the columns are known. The chunks must be the same.
+fn make_again(go: &Go<'_>, schema: &Schema, narrow: &[u64]) -> Result<Assembled, StageError> {
+    let columns = Columns::Known {
+        schema: guess::roomy(schema),
+        unknown: UnknownKeys::Reject,
+    };
+    let again = Go {
+        forms: forms(&columns, go.job.options, go.sink)?,
+        only: Some(narrow),
+        ..*go
+    };
+    let changed = |source: u32| StageError::Changed {
+        name: go.job.sources[source as usize].name.clone(),
+    };
+    match attempt(&again)? {
+        Attempt::Done(early) => Ok(*early),
+        Attempt::Reframe(source) => Err(changed(source)),
+        // the columns have room for every value that was there
+        Attempt::Widen(_) => Err(changed(0)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 mod listing;
 
 use crate::base64;
+use crate::proof;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -333,7 +334,7 @@ impl Store {
                     .bucket(&store.bucket)
                     .key(store.full_key(key))
                     .set_expected_bucket_owner(store.bucket_owner.clone());
-                let sent = request.send().await;
+                let sent = proof::step("delete", request.send()).await;
                 sent.map(drop)
                     .map_err(|error| store.failed("delete", key, &error))
             }
@@ -439,7 +440,7 @@ impl S3Store {
             .head_bucket()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.bucket_owner.clone());
-        match request.send().await {
+        match proof::step("find bucket", request.send()).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 let (kind, reason) = fault(&error);
@@ -470,7 +471,7 @@ impl S3Store {
             .key(self.full_key(key))
             .checksum_mode(ChecksumMode::Enabled)
             .set_expected_bucket_owner(self.bucket_owner.clone());
-        let sent = request.send().await;
+        let sent = proof::step("head", request.send()).await;
         sent.map_err(|error| self.failed("head", key, &error))
     }
 
@@ -520,7 +521,7 @@ impl S3Store {
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.encryption_key.clone())
             .body(ByteStream::from(bytes.clone()));
-        let sent = request.send().await;
+        let sent = proof::step("put", request.send()).await;
         sent.map(drop)
             .map_err(|error| self.failed("put", key, &error))
     }
@@ -532,7 +533,7 @@ impl S3Store {
     }
 
     async fn put_sliced(&self, key: &str, bytes: &Bytes, crc64: u64) -> Result<(), StoreError> {
-        let started = self
+        let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.bucket)
@@ -541,8 +542,8 @@ impl S3Store {
             .checksum_type(ChecksumType::FullObject)
             .set_expected_bucket_owner(self.bucket_owner.clone())
             .set_server_side_encryption(self.encryption())
-            .set_ssekms_key_id(self.encryption_key.clone())
-            .send()
+            .set_ssekms_key_id(self.encryption_key.clone());
+        let started = proof::step("start upload", request.send())
             .await
             .map_err(|error| self.failed("start upload of", key, &error))?;
         let upload_id = started.upload_id().unwrap_or_default().to_owned();
@@ -555,7 +556,7 @@ impl S3Store {
                 .key(self.full_key(key))
                 .upload_id(&upload_id)
                 .set_expected_bucket_owner(self.bucket_owner.clone());
-            if let Err(error) = abort.send().await {
+            if let Err(error) = proof::step("abort upload", abort.send()).await {
                 let error = self.failed("abort upload of", key, &error);
                 tracing::warn!(%error, "an unfinished upload is left; the bucket's lifecycle rule removes it");
             }
@@ -574,7 +575,7 @@ impl S3Store {
         for (number, start) in (1_i32..).zip((0..bytes.len()).step_by(SLICE_BYTES)) {
             let slice = bytes.slice(start..bytes.len().min(start + SLICE_BYTES));
             let checksum = base64_crc(crc64_nvme(&slice));
-            let sent = self
+            let request = self
                 .client
                 .upload_part()
                 .bucket(&self.bucket)
@@ -583,8 +584,8 @@ impl S3Store {
                 .part_number(number)
                 .checksum_crc64_nvme(&checksum)
                 .set_expected_bucket_owner(self.bucket_owner.clone())
-                .body(ByteStream::from(slice))
-                .send()
+                .body(ByteStream::from(slice));
+            let sent = proof::step("upload a slice", request.send())
                 .await
                 .map_err(|error| self.failed("upload a slice of", key, &error))?;
             done.push(
@@ -612,7 +613,7 @@ impl S3Store {
                     .set_parts(Some(done))
                     .build(),
             );
-        let sent = request.send().await;
+        let sent = proof::step("finish upload", request.send()).await;
         sent.map(drop)
             .map_err(|error| self.failed("finish upload of", key, &error))
     }
@@ -648,13 +649,13 @@ impl S3Store {
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
-        let answer = self
+        let request = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(self.full_key(key))
-            .set_expected_bucket_owner(self.bucket_owner.clone())
-            .send()
+            .set_expected_bucket_owner(self.bucket_owner.clone());
+        let answer = proof::step("get", request.send())
             .await
             .map_err(|error| self.failed("get", key, &error))?;
         let body = answer

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use decode::{Decoded, NestedFlaw, Reason, Rest, TextFlaw, UnknownKeys};
 use frame::{Chunk, Feed, Framer, Framing, Limits, Piece};
-use schema::{ByteText, Column, ColumnType, Nullability, Schema};
+use schema::{ByteText, Column, ColumnType, Nullability, Origin, Schema};
 
 /// The other parser calls itself: deeper documents are left to the engine alone.
 const OTHER_PARSERS_DEPTH: usize = 100;
@@ -139,6 +139,7 @@ pub fn value(bytes: &[u8]) {
     }
 }
 
+/// Columns of every type.
 const TYPED: &[(&str, &str)] = &[
     ("a", "boolean"),
     ("b", "smallint"),
@@ -159,8 +160,99 @@ const TYPED: &[(&str, &str)] = &[
     ("q", "super"),
 ];
 
-/// One record with columns of every type: what is kept is what was written.
+/// One record, into columns of every type and into columns that are lifted out of it.
 pub fn record(bytes: &[u8]) {
+    typed(bytes);
+    for unknown in [
+        UnknownKeys::Reject,
+        UnknownKeys::Ignore,
+        UnknownKeys::Collect,
+        UnknownKeys::Rest(LIFTED.len()),
+    ] {
+        lifted(bytes, unknown);
+    }
+}
+
+/// Columns by the keys that lead to their values.
+const LIFTED: &[(&str, &str)] = &[
+    ("a", "super"),
+    ("a.a", "super"),
+    ("m.a", "bigint"),
+    ("m.b", "varchar(20)"),
+    ("m.m.a", "super"),
+    ("m.m.m", "double precision"),
+    ("b.a", "super"),
+];
+
+/// What is lifted is what stands at the end of its path; what is left stays where it stood.
+fn lifted(bytes: &[u8], unknown: UnknownKeys) {
+    let columns = LIFTED.iter().map(|(path, kind)| {
+        let kind = ColumnType::parse(kind).expect("a type");
+        let origin = Origin::path(path.split('.').map(str::to_owned).collect());
+        Column::new(*path, kind, Nullability::Nullable).with_origin(origin)
+    });
+    let rest = Column::new("rest", ColumnType::Super, Nullability::Nullable);
+    let columns = Schema::of(columns.chain([rest]).collect());
+    let decoded =
+        decode::decode(&chunk(Framing::Values, bytes), &columns, unknown).expect("values");
+    check(&decoded, &columns);
+    if decoded.rows != 1 || decoded.counts[0].read != 1 || !is_shallow(bytes) {
+        return;
+    }
+    let mut left: Value = serde_json::from_slice(bytes).expect("a record that was kept is JSON");
+    fold_keys(&mut left);
+    for (place, (path, _)) in LIFTED.iter().enumerate() {
+        let value = left.pointer(&format!("/{}", path.replace('.', "/")));
+        let value = value.unwrap_or(&Value::Null);
+        let array = &decoded.columns[place];
+        assert_eq!(array.is_null(0), value.is_null(), "{path}");
+        if !value.is_null() {
+            assert!(is_kept(&columns.columns[place], array, value), "{path}");
+        }
+    }
+    let UnknownKeys::Rest(rest) = unknown else {
+        return;
+    };
+    // what a column took whole is not there, and objects are not with nothing left in them
+    for (path, _) in LIFTED {
+        take(&mut left, path);
+    }
+    let rest = &decoded.columns[rest];
+    let mut kept = match rest.is_null(0) {
+        true => Value::Object(serde_json::Map::new()),
+        false => serde_json::from_str(rest.as_string::<i32>().value(0)).expect("JSON"),
+    };
+    fold_keys(&mut kept);
+    assert_eq!(kept, left);
+}
+
+/// Keys of the record as columns know them.
+fn fold_keys(record: &mut Value) {
+    let members = record.as_object_mut().expect("a record is an object");
+    *members = std::mem::take(members)
+        .into_iter()
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
+        .collect();
+}
+
+/// Takes a value out of the objects it stands in, and those that become empty by it or are null.
+fn take(value: &mut Value, path: &str) {
+    let Some(members) = value.as_object_mut() else {
+        return;
+    };
+    let Some((first, inner)) = path.split_once('.') else {
+        members.remove(path);
+        return;
+    };
+    if let Some(object) = members.get_mut(first) {
+        take(object, inner);
+        if object.is_null() || object.as_object().is_some_and(|object| object.is_empty()) {
+            members.remove(first);
+        }
+    }
+}
+
+fn typed(bytes: &[u8]) {
     let columns = schema(TYPED);
     let decoded = decode::decode(
         &chunk(Framing::Values, bytes),

@@ -9,7 +9,7 @@ use crate::error::Cause;
 use crate::load::Table;
 use crate::report::{Outcome, PartCounts, RecordCounts, Report};
 use crate::settings::Export;
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Columns, Job, Meter};
 use crate::store::Store;
 use crate::terminal::Progress;
 
@@ -21,14 +21,21 @@ pub(super) async fn stage_into(
 ) -> Result<Report, Cause> {
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
-    let inferred = infer(&export.conversion, &sources, progress).await?;
-    let mut schema = inferred.schema;
-    let table = Table::default();
-    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
+    let (columns, mut notes) = match inputs::columns_to_come(&export.conversion) {
+        Some(columns) => (columns, Vec::new()),
+        None => {
+            let inferred = infer(&export.conversion, &sources, progress).await?;
+            let (mut schema, table) = (inferred.schema, Table::default());
+            let unknown =
+                inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
+            (Columns::Known { schema, unknown }, inferred.notes)
+        }
+    };
+    let is_inferred = matches!(columns, Columns::Inferred);
     let job = Job {
         sources: sources.clone(),
-        schema,
-        unknown,
+        scope: export.inputs.scope.clone(),
+        columns,
         options: rejected::options(export),
     };
     let store = Store::Dir(directory.to_owned());
@@ -47,6 +54,9 @@ pub(super) async fn stage_into(
     let limit = export.conversion.max_rejects;
     refuse_rejected(rejected, read, conversion.extent, &sources, limit)
         .map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
+    if is_inferred {
+        notes.extend(inputs::chosen_notes(&conversion.facts)?);
+    }
     let mut report = export::empty_report(export, sources.len());
     report.outcome = Outcome::Staged;
     report.records = RecordCounts {
@@ -60,7 +70,8 @@ pub(super) async fn stage_into(
         bytes: staged.part_bytes(),
     };
     report.input_bytes = staged.sources.iter().map(|s| s.bytes).sum();
-    report.notes = inferred.notes;
+    report.remade_bytes = conversion.remade_bytes;
+    report.notes = notes;
     report.warnings = warnings;
     report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
     report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);

@@ -12,9 +12,10 @@ use super::inputs::{self, distinct, infer, refuse_rejected, watched};
 use super::session::{self, Retries};
 use super::{directory, rejected};
 use crate::database::Session;
-use crate::decode::{Ignored, Reject, UnknownKeys};
+use crate::decode::{Ignored, Reject};
 use crate::error::{Cause, Failure};
 use crate::evolve::{self, Evolve};
+use crate::facts::Facts;
 use crate::ledger::{self, Candidate, Known, Mode, Policy};
 use crate::load::{
     self, Chosen, Claim, Committed, Ending, Interrupt, LoadError, Request, Table, Target,
@@ -22,12 +23,13 @@ use crate::load::{
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
+use crate::selection::Selection;
 use crate::settings::{
     self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, UnknownKeysSetting,
 };
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
-use crate::stage::{self, Extent, Job, Meter, Rejected};
+use crate::stage::{self, Columns, Extent, Job, Meter, Rejected};
 use crate::store::{self, Store};
 use crate::terminal::Progress;
 
@@ -93,6 +95,18 @@ struct Batch {
     rejected: Rejected,
     ignored: Ignored,
     notes: Vec<String>,
+    /// Input whose parts were made twice
+    remade_bytes: u64,
+}
+
+/// What all groups of sources gave.
+#[derive(Default)]
+struct Groups {
+    staged: Staged,
+    rejected: Rejected,
+    ignored: Ignored,
+    facts: Facts,
+    remade_bytes: u64,
 }
 
 /// What one transaction is to do.
@@ -219,7 +233,9 @@ impl Run<'_> {
         }
         let is_taken = |batch: &Batch| self.is_taken(&table, &batch.staged.schema);
         if !way.batch.as_ref().is_some_and(is_taken) {
-            way.pending = inputs::spool(way.pending.clone(), &self.export.conversion)?;
+            if !inputs::may_pass_by(&self.export.conversion, &table) {
+                way.pending = inputs::spool(way.pending.clone(), &self.export.conversion)?;
+            }
             let batch = self
                 .stage(way.pending.clone(), &table, way.spanning)
                 .await?;
@@ -430,32 +446,40 @@ impl Run<'_> {
         table: &Table,
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
-        let (mut schema, notes, digests) = match table.oid {
-            Some(_) if self.export.conversion.evolve != Evolve::Nothing => {
-                self.evolve(&sources, table).await?
-            }
-            Some(_) => (
-                session::schema_of(table, &self.export.table)?,
-                Vec::new(),
-                None,
-            ),
-            None => {
-                let inferred = infer(&self.export.conversion, &sources, self.progress).await?;
-                (inferred.schema, inferred.notes, Some(inferred.digests))
-            }
-        };
         let conversion = &self.export.conversion;
-        let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
+        let (columns, mut notes, digests) = match (table.oid, spanning) {
+            (Some(_), _) if conversion.evolve != Evolve::Nothing => {
+                let (schema, notes, digests) = self.evolve(&sources, table).await?;
+                (self.known(schema, table)?, notes, digests)
+            }
+            (Some(_), _) => {
+                let schema = session::schema_of(table, &self.export.table)?;
+                (self.known(schema, table)?, Vec::new(), None)
+            }
+            (None, spanning) => match (inputs::columns_to_come(conversion), spanning) {
+                (Some(columns), Spanning::Allowed) => (columns, Vec::new(), None),
+                _ => {
+                    let inferred = infer(conversion, &sources, self.progress).await?;
+                    let columns = self.known(inferred.schema, table)?;
+                    (columns, inferred.notes, Some(inferred.digests))
+                }
+            },
+        };
+        let is_inferred = matches!(columns, Columns::Inferred);
         self.progress.phase("converting");
         let groups: Vec<Vec<Source>> = match spanning {
             Spanning::Allowed => vec![sources.clone()],
             Spanning::Never => sources.iter().map(|source| vec![source.clone()]).collect(),
         };
-        let made = self.stage_groups(groups, schema, unknown, &sources).await;
-        let (staged, rejected, ignored) = match made {
+        let made = self.stage_groups(groups, columns, &sources).await;
+        let made = match made {
             Err(cause) => return Err(self.advised(cause, &sources, table).await),
             Ok(made) => made,
         };
+        if is_inferred {
+            notes.extend(inputs::chosen_notes(&made.facts)?);
+        }
+        let staged = made.staged;
         if let Some(digests) = digests {
             for (source, digest) in staged.sources.iter().zip(digests) {
                 if source.digest != digest {
@@ -469,10 +493,17 @@ impl Run<'_> {
         Ok(Batch {
             staged,
             sources,
-            rejected,
-            ignored,
+            rejected: made.rejected,
+            ignored: made.ignored,
             notes,
+            remade_bytes: made.remade_bytes,
         })
+    }
+
+    fn known(&self, mut schema: Schema, table: &Table) -> Result<Columns, Cause> {
+        let conversion = &self.export.conversion;
+        let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
+        Ok(Columns::Known { schema, unknown })
     }
 
     /// The schema of the table once it takes all records, as far as that is allowed. Widths are changed here,
@@ -486,7 +517,11 @@ impl Run<'_> {
         let schema = session::schema_of(table, &self.export.table)?;
         self.progress.phase("looking for what the table lacks");
         let surveyed = inputs::survey(conversion, sources, self.progress).await?;
-        let changes = evolve::changes(&surveyed.facts, &session::column_types(table))?;
+        let changes = evolve::changes(
+            &surveyed.facts,
+            &Selection::default(),
+            &session::column_types(table),
+        )?;
         let changes = changes.allowed(conversion.evolve);
         if !changes.widen.is_empty() {
             self.progress.phase("making columns wider");
@@ -524,7 +559,11 @@ impl Run<'_> {
         let Ok(surveyed) = inputs::survey(&anything, sources, self.progress).await else {
             return cause;
         };
-        match evolve::changes(&surveyed.facts, &session::column_types(table)) {
+        match evolve::changes(
+            &surveyed.facts,
+            &Selection::default(),
+            &session::column_types(table),
+        ) {
             Ok(changes) => inputs::with_advice(cause, &self.export.table, &changes),
             Err(_) => cause,
         }
@@ -535,22 +574,19 @@ impl Run<'_> {
     async fn stage_groups(
         &mut self,
         groups: Vec<Vec<Source>>,
-        mut schema: Schema,
-        unknown: UnknownKeys,
+        mut columns: Columns,
         sources: &[Source],
-    ) -> Result<(Staged, Rejected, Ignored), Cause> {
+    ) -> Result<Groups, Cause> {
         'again: loop {
-            let mut staged = Staged::default();
-            let mut rejected = Rejected::default();
-            let mut ignored = Ignored::default();
+            let mut all = Groups::default();
             let mut read = 0;
             for group in &groups {
-                let first =
-                    u32::try_from(staged.sources.len()).expect("sources are counted in 32 bits");
+                let first = u32::try_from(all.staged.sources.len())
+                    .expect("sources are counted in 32 bits");
                 let job = Job {
                     sources: group.clone(),
-                    schema: schema.clone(),
-                    unknown,
+                    scope: self.policy.scope.clone(),
+                    columns: columns.clone(),
                     options: rejected::options(self.export),
                 };
                 let meter = Arc::new(Meter::default());
@@ -562,9 +598,11 @@ impl Run<'_> {
                 let work = stage::stage(job, to, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
                 read += conversion.read();
-                ignored.add(conversion.ignored);
+                all.ignored.add(conversion.ignored);
+                all.facts.merge(conversion.facts);
+                all.remade_bytes += conversion.remade_bytes;
                 let further_rejects = conversion.rejected.first.into_iter();
-                rejected.add(
+                all.rejected.add(
                     conversion.rejected.count,
                     further_rejects.map(|reject| Reject {
                         source: reject.source + first,
@@ -579,27 +617,31 @@ impl Run<'_> {
                     self.keys.push(part.key.clone());
                 }
                 self.keys.append(&mut further.abandoned);
-                if further.schema != schema && first > 0 {
-                    schema = further.schema;
-                    continue 'again;
+                if let Columns::Known { schema, .. } = &mut columns {
+                    let is_narrow = further.schema != *schema && first > 0;
+                    schema.clone_from(&further.schema);
+                    if is_narrow {
+                        continue 'again;
+                    }
                 }
-                schema.clone_from(&further.schema);
-                staged.append(further);
+                all.staged.append(further);
                 let limit = self.export.conversion.max_rejects;
                 // a share is known in the end
-                let is_last = staged.sources.len() == sources.len();
+                let is_last = all.staged.sources.len() == sources.len();
                 if is_last || conversion.extent == Extent::Stopped {
                     let judged =
-                        refuse_rejected(&rejected, read, conversion.extent, sources, limit);
-                    judged.map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
+                        refuse_rejected(&all.rejected, read, conversion.extent, sources, limit);
+                    judged.map_err(|cause| rejected::with_files(cause, &all.staged.rejects))?;
                 }
             }
-            return Ok((staged, rejected, ignored));
+            return Ok(all);
         }
     }
 
     fn prefix(&self, sources: &[Source]) -> String {
-        let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
+        let is_stream = sources
+            .iter()
+            .any(|s| s.is_stream() || matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
         session::stage_prefix(&self.target, &self.policy.scope, run.as_deref())
     }
@@ -751,6 +793,7 @@ pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
         rows_deleted: 0,
         parts: PartCounts::default(),
         input_bytes: 0,
+        remade_bytes: 0,
         created_table: false,
         notes: Vec::new(),
         warnings: Vec::new(),
@@ -808,6 +851,7 @@ fn loaded(report: &mut Report, made: &Batch, load: &[usize], committed: &Committ
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
     report.notes.extend(inputs::ignored_notes(&made.ignored));
+    report.remade_bytes = made.remade_bytes;
     report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
 }
 

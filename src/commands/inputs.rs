@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
-use crate::evolve::Changes;
+use crate::evolve::{Changes, Evolve, TableColumn};
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
 use crate::ledger::EmptyInput;
@@ -18,7 +18,7 @@ use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source, SourceError};
 use crate::sql::{self, TableName};
-use crate::stage::{self, Extent, Job, Meter, Options, RejectLimit, Rejected};
+use crate::stage::{self, Columns, Extent, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
 
 /// The inputs' sources, and what to say about them.
@@ -54,8 +54,16 @@ pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Caus
     Ok((found, warnings))
 }
 
-/// Makes every source readable more than once: streams are copied into an unlinked file. A schema
-/// that turns out too narrow, and a load that must be planned again, read the input twice.
+/// Whether streams may pass by, read once. Where the schema is not known, or has columns whose values may be longer
+/// than provided for, records may have to be read twice.
+pub(super) fn may_pass_by(conversion: &ConversionSettings, table: &Table) -> bool {
+    let is_nested = |column: &TableColumn| column.column_type == Some(ColumnType::Super);
+    table.oid.is_some()
+        && conversion.evolve == Evolve::Nothing
+        && !table.columns.iter().any(is_nested)
+}
+
+/// Makes every source readable more than once: streams are kept in an unlinked file.
 pub(super) fn spool(
     sources: Vec<Source>,
     conversion: &ConversionSettings,
@@ -82,6 +90,24 @@ pub(super) fn options(conversion: &ConversionSettings) -> Options {
         rejects: None,
         input: conversion.input_format,
     }
+}
+
+/// The columns of a table that is yet to be made, chosen while its parts are made. One that gets a column for all
+/// other keys must know first which those are: none, as every key gets a column.
+pub(super) fn columns_to_come(conversion: &ConversionSettings) -> Option<Columns> {
+    match conversion.unknown_keys {
+        UnknownKeysSetting::Error | UnknownKeysSetting::Ignore => Some(Columns::Inferred),
+        UnknownKeysSetting::Rest(_) => None,
+    }
+}
+
+/// What to say of columns that were chosen while parts were made.
+///
+/// # Errors
+/// If none could be chosen.
+pub(super) fn chosen_notes(facts: &Facts) -> Result<Vec<String>, Cause> {
+    let chosen = facts::choose(facts)?;
+    Ok(chosen.notes.iter().map(ToString::to_string).collect())
 }
 
 /// What becomes of keys without a column, now that the columns are known. A table that is yet to be made
@@ -196,8 +222,8 @@ pub(super) async fn survey(
 ) -> Result<Surveyed, Cause> {
     let job = Job {
         sources: sources.to_vec(),
-        schema: Schema::default(),
-        unknown: UnknownKeys::Collect,
+        scope: String::new(),
+        columns: Columns::Inferred,
         options: options(conversion),
     };
     let meter = Arc::new(Meter::default());

@@ -13,9 +13,10 @@ use crate::report::{
     Answer, FORMAT_VERSION, PlanReport, PlannedColumn, RecordCounts, SourceCounts, count,
 };
 use crate::schema::Schema;
+use crate::selection::Selection;
 use crate::settings::Plan;
 use crate::sql;
-use crate::stage::{self, Job, Meter};
+use crate::stage::{self, Columns, Job, Meter};
 use crate::terminal::Progress;
 
 /// Runs the command.
@@ -37,7 +38,11 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
             progress.phase("looking for what the table lacks");
             let anything = inputs::anything(&plan.conversion);
             let surveyed = inputs::survey(&anything, &sources, progress).await?;
-            changes = evolve::changes(&surveyed.facts, &session::column_types(&table))?;
+            changes = evolve::changes(
+                &surveyed.facts,
+                &Selection::default(),
+                &session::column_types(&table),
+            )?;
             let schema = session::schema_of(&table, &plan.table)?;
             let allowed = changes.clone().allowed(plan.conversion.evolve);
             let notes: Vec<String> = allowed.notes.iter().map(ToString::to_string).collect();
@@ -52,8 +57,11 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     progress.phase("checking every record");
     let job = Job {
         sources: sources.clone(),
-        schema: schema.clone(),
-        unknown,
+        scope: plan.inputs.scope.clone(),
+        columns: Columns::Known {
+            schema: schema.clone(),
+            unknown,
+        },
         options: inputs::options(&plan.conversion),
     };
     let meter = Arc::new(Meter::default());

@@ -11,7 +11,7 @@ use crate::evolve::Changes;
 use crate::ledger::Origin;
 use crate::load::{LoadError, Table, Target, Wait};
 use crate::receipt::KeyPrefix;
-use crate::schema::{Column, ColumnType, Nullability, Schema};
+use crate::schema::{Closed, Column, ColumnType, Nullability, Schema, fold};
 use crate::settings::{Database, LedgerPlace, PachydermPipeline, S3Stage};
 use crate::sql::{self, TableName};
 use crate::store::{self, S3Options, Store};
@@ -198,11 +198,11 @@ pub(super) fn origin(writer: Option<&PachydermPipeline>) -> Origin {
     }
 }
 
-/// The table's columns by name, with the types that stagecopy loads.
+/// The table's columns by name, folded, with the types of those that values go into.
 pub(super) fn column_types(table: &Table) -> Vec<(String, Option<ColumnType>)> {
     let columns = table.columns.iter();
     columns
-        .map(|column| (column.name.clone(), column.column_type))
+        .map(|column| (fold(&column.name), column.open().ok()))
         .collect()
 }
 
@@ -222,31 +222,30 @@ pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
     schema
 }
 
-/// The table's columns as a schema: those stagecopy loads, and of the others only such that a row can
-/// do without.
+/// The table's columns as a schema: those that values go into, and of the others only such that a row can do without.
 pub(super) fn schema_of(table: &Table, name: &TableName) -> Result<Schema, Cause> {
     let mut schema = Schema::default();
     for column in &table.columns {
-        let can_be_left_out = column.has_default || !column.not_null;
-        match column.column_type {
-            Some(column_type) => {
-                let nullability = if can_be_left_out {
-                    Nullability::Nullable
-                } else {
-                    Nullability::Required
-                };
-                schema
-                    .columns
-                    .push(Column::new(&column.name, column_type, nullability));
+        let nullability = match column.not_null && !column.has_default {
+            true => Nullability::Required,
+            false => Nullability::Nullable,
+        };
+        match column.open() {
+            Ok(column_type) => {
+                let column = Column::new(&column.name, column_type, nullability);
+                schema.columns.push(column);
             }
-            None if can_be_left_out => {}
-            None => {
-                return Err(Cause::ColumnType {
+            Err(why) if nullability == Nullability::Required => {
+                return Err(Cause::ClosedColumn {
                     table: name.clone(),
                     column: column.name.clone(),
-                    column_type: column.type_text.clone(),
+                    why,
                 });
             }
+            Err(why) => schema.closed.push(Closed {
+                name: fold(&column.name),
+                why,
+            }),
         }
     }
     Ok(schema)

@@ -240,6 +240,13 @@ impl DatabaseError {
             Self::Roots { .. } => Some("--sslrootcert FILE names a PEM file of trusted authorities".into()),
             Self::Refused { source, .. } => match source.code.as_str() {
                 "42501" => Some("the user lacks a privilege; README, \"Grants\" lists what a load needs".into()),
+                // Redshift: ALTER TABLE; the detail names the view
+                "0A000" if source.message.contains("used by a view or rule") => Some(
+                    "drop the view, and make it again afterwards: WITH NO SCHEMA BINDING it would not be in the way".into(),
+                ),
+                "0A000" if source.message.contains("datashare") => {
+                    Some("connect to the database that has the table: a load cannot span datashares".into())
+                }
                 _ => None,
             },
             Self::Broken { .. } | Self::Answer { .. } => None,

@@ -16,7 +16,7 @@ use arrow::datatypes::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 
-use crate::schema::{ByteText, Column, ColumnType, Origin, Schema};
+use crate::schema::{ByteText, Column, ColumnType, Schema};
 
 use super::Outgrown;
 use super::bytes;
@@ -54,8 +54,8 @@ pub(super) struct Columns {
 }
 
 enum Builder {
-    /// Nothing to build: sources give the values
-    Given,
+    /// Nothing to build: sources give the values of the column of this name
+    Given(String),
     Boolean(BooleanBuilder),
     SmallInt(PrimitiveBuilder<Int16Type>),
     Integer(PrimitiveBuilder<Int32Type>),
@@ -284,10 +284,10 @@ impl Columns {
     pub(super) fn finish(mut self, given: &Given) -> Rows {
         let rows = self.row;
         let sources = UInt32Array::from(self.source_of_each_row());
-        let builders = self.builders.iter_mut().enumerate();
+        let builders = self.builders.iter_mut();
         let mut arrays: Vec<ArrayRef> = builders
-            .map(|(column, builder)| match builder {
-                Builder::Given => given.repeated(column, &sources),
+            .map(|builder| match builder {
+                Builder::Given(name) => given.repeated(name, &sources),
                 builder => builder.finish(rows),
             })
             .collect();
@@ -309,7 +309,7 @@ impl Columns {
     }
 
     fn source_of_each_row(&self) -> Vec<u32> {
-        let is_given = |builder: &Builder| matches!(builder, Builder::Given);
+        let is_given = |builder: &Builder| matches!(builder, Builder::Given(_));
         if !self.builders.iter().any(is_given) {
             return Vec::new();
         }
@@ -425,8 +425,8 @@ fn decimal(number: &Number<'_>, precision: u8, scale: u8) -> Result<i128, Refusa
 
 impl Builder {
     fn new(column: &Column) -> Self {
-        if matches!(column.origin, Origin::SourceName(_) | Origin::Source) {
-            return Self::Given;
+        if column.origin.is_source() {
+            return Self::Given(column.name.clone());
         }
         match column.target {
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -489,7 +489,7 @@ impl Builder {
             | Self::Varchar { values, .. }
             | Self::Nested { values, .. } => values.len(),
             Self::LongNested { values, .. } | Self::Varbyte { values, .. } => values.len(),
-            Self::Given => 0,
+            Self::Given(_) => 0,
         }
     }
 
@@ -532,7 +532,7 @@ impl Builder {
                 values.append_nulls(missing);
                 Arc::new(values.finish())
             }
-            Self::Given => unreachable!("what sources give is not built row by row"),
+            Self::Given(_) => unreachable!("what sources give is not built row by row"),
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::source::printable;
 /// The values of the columns that sources give, for each source.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Index in the schema, and a value a source
-    columns: Vec<(usize, ArrayRef)>,
+    /// The column's name, and a value a source
+    columns: Vec<(String, ArrayRef)>,
     /// For each source the staged bytes of its values
     row_bytes: Vec<u64>,
 }
@@ -86,26 +86,21 @@ impl Given {
         names: impl IntoIterator<Item = &'n str>,
         ids: &[String],
     ) -> Result<Self, GivenError> {
-        let columns: Vec<(usize, &Column)> = schema
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.origin.is_source())
-            .collect();
+        let given = |column: &&Column| column.origin.is_source();
+        let columns: Vec<&Column> = schema.columns.iter().filter(given).collect();
         if columns.is_empty() {
             return Ok(Self::default());
         }
-        let named = columns.iter().map(|(_, column)| (*column).clone());
         // as columns of records, of which each source has one
-        let plain = named.map(|column| {
+        let plain = columns.iter().map(|column| {
             let key = Origin::Key(column.name.clone());
-            column.with_origin(key)
+            (*column).clone().with_origin(key)
         });
         let mut built = Columns::new(&Schema::of(plain.collect()));
         let mut row_bytes = Vec::new();
         for (source, name) in names.into_iter().enumerate() {
             let mut bytes = 0;
-            for (place, (_, column)) in columns.iter().enumerate() {
+            for (place, column) in columns.iter().enumerate() {
                 bytes += match &column.origin {
                     Origin::SourceName(pattern) => {
                         from_name(&mut built, place, column, pattern, name)?
@@ -123,9 +118,9 @@ impl Given {
             row_bytes.push(bytes);
         }
         let arrays = built.finish(&Self::default()).arrays;
-        let places = columns.iter().map(|(place, _)| *place);
+        let names = columns.iter().map(|column| column.name.clone());
         Ok(Self {
-            columns: places.zip(arrays).collect(),
+            columns: names.zip(arrays).collect(),
             row_bytes,
         })
     }
@@ -136,8 +131,8 @@ impl Given {
     }
 
     /// The column's value for each row, whose source `sources` says.
-    pub(super) fn repeated(&self, column: usize, sources: &UInt32Array) -> ArrayRef {
-        let given = self.columns.iter().find(|(place, _)| *place == column);
+    pub(super) fn repeated(&self, column: &str, sources: &UInt32Array) -> ArrayRef {
+        let given = self.columns.iter().find(|(name, _)| name == column);
         let (_, values) = given.expect("what sources give was asked of them");
         take(values, sources, None).expect("every source has a value")
     }

@@ -8,7 +8,7 @@ use super::nested::{self, Check};
 use super::reason::Reason;
 use super::record::{Doom, Home, Records, Stop, flawed_value, nested_text};
 use super::scan::{Broken, Scanner};
-use crate::schema::MAX_VARBYTE_BYTES;
+use crate::schema::{MAX_VARBYTE_BYTES, fold};
 
 impl Records<'_> {
     /// A value left out: counted, unless it is null.
@@ -56,7 +56,15 @@ impl Records<'_> {
         }
         let key = self.named(scanner, object, key_at);
         nested::skip(scanner, &mut self.work)?;
-        let reason = Reason::UnknownKey { key };
+        let name = fold(&key);
+        let mut closed = self.schema.closed.iter();
+        let reason = match closed.find(|column| object.is_none() && column.name == name) {
+            Some(column) => Reason::ClosedColumn {
+                key,
+                why: column.why.clone(),
+            },
+            None => Reason::UnknownKey { key },
+        };
         Err(Stop::Doomed(Doom { at: key_at, reason }))
     }
 

@@ -181,7 +181,9 @@ impl Tree {
         match object.parent {
             Some(parent) => self.objects[parent].others,
             None if object.others == Others::Excluded => Others::Excluded,
-            None if unknown == UnknownKeys::Collect => Others::Observed,
+            None if matches!(unknown, UnknownKeys::Collect | UnknownKeys::CollectAll) => {
+                Others::Observed
+            }
             None => Others::Unknown,
         }
     }
@@ -370,7 +372,8 @@ impl Records<'_> {
             (Others::Unknown, UnknownKeys::Ignore) | (Others::Excluded, _) => {
                 self.pass_over(scanner, key_at, home)
             }
-            (Others::Taken | Others::Observed, _) | (Others::Unknown, UnknownKeys::Collect) => {
+            (Others::Taken | Others::Observed, _)
+            | (Others::Unknown, UnknownKeys::Collect | UnknownKeys::CollectAll) => {
                 let is_observed = self.objects[object].others == Others::Observed;
                 self.is_left_over |= is_observed && scanner.peek() != b'n';
                 // it was looked at with the whole

@@ -2,8 +2,8 @@
 //!
 //! Nothing is rounded: a conversion either keeps the number or gives `None`.
 
-use crate::facts::{DoubleFit, IntegerRange, MAX_DECIMAL_SCALE, NumberShape, Spelling};
-use crate::schema::MAX_DECIMAL_PRECISION;
+use crate::facts::{DoubleFit, IntegerRange, NumberShape, Spelling};
+use crate::schema::{MAX_DECIMAL_PRECISION, MAX_DECIMAL_SCALE};
 
 use super::reason::SyntaxError;
 use super::scan::Broken;

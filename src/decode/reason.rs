@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::facts::show;
-use crate::schema::ColumnType;
+use crate::schema::{ClosedBy, ColumnType};
 
 /// Why a record is rejected. Display gives one line, lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,13 @@ pub enum Reason {
         /// The key
         key: Box<str>,
     },
+    /// The column of this name takes no values
+    ClosedColumn {
+        /// The key
+        key: Box<str>,
+        /// Why
+        why: ClosedBy,
+    },
     /// A column is lifted out of an object, and something else stands there
     NoPath {
         /// The column
@@ -53,7 +60,7 @@ pub enum Reason {
         /// What it is
         found: Found,
     },
-    /// A column that takes no NULL has no value
+    /// A column that takes no NULL has no value, or one whose key is required has none
     Missing {
         /// The column
         column: Box<str>,
@@ -210,6 +217,7 @@ impl Reason {
             Self::DuplicateKey { .. } => "duplicate_key",
             Self::FoldedKey { .. } => "folded_key",
             Self::UnknownKey { .. } => "unknown_key",
+            Self::ClosedColumn { .. } => "closed_column",
             Self::NoPath { .. } => "path",
             Self::Missing { .. } => "not_null",
             Self::Mismatch { .. } => "type",
@@ -233,6 +241,7 @@ impl Reason {
             Self::DuplicateKey { key }
             | Self::FoldedKey { key, .. }
             | Self::UnknownKey { key }
+            | Self::ClosedColumn { key, .. }
             | Self::Nested { key, .. } => Some(key),
             Self::NoPath { column, .. }
             | Self::Missing { column }
@@ -265,6 +274,7 @@ impl fmt::Display for Reason {
                 show(key)
             ),
             Self::UnknownKey { key } => write!(f, "no column for key {}", show(key)),
+            Self::ClosedColumn { key, why } => write!(f, "column {} {why}", show(key)),
             Self::NoPath { column, key, found } => write!(
                 f,
                 "column {} is lifted out of key {}, whose value is {found}",
@@ -272,7 +282,7 @@ impl fmt::Display for Reason {
                 show(key)
             ),
             Self::Missing { column } => {
-                write!(f, "no value for column {}, which is not null", show(column))
+                write!(f, "no value for column {}, which is required", show(column))
             }
             Self::Mismatch {
                 column,

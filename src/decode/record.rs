@@ -106,7 +106,7 @@ impl<'s> Records<'s> {
         let columns = || schema.columns.iter().enumerate();
         Self {
             required: columns()
-                .filter(|(_, column)| column.nullability == Nullability::Required)
+                .filter(|(_, column)| column.nullability != Nullability::Nullable)
                 .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
                 .collect(),
             lines: columns()
@@ -407,7 +407,9 @@ impl<'s> Records<'s> {
                     UnknownKeys::Rest(column) => self.keep_member(scanner, None, at, column)?,
                     UnknownKeys::Ignore => self.pass_over(scanner, at, home)?,
                     // No schema will come of it, but the record is kept
-                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, None, at)?,
+                    UnknownKeys::Collect | UnknownKeys::CollectAll | UnknownKeys::Reject => {
+                        self.judge(scanner, None, at)?
+                    }
                 }
                 return Ok(last);
             }
@@ -421,11 +423,14 @@ impl<'s> Records<'s> {
             return Err(Stop::Doomed(doom));
         }
         match self.keys.belongs(slot) {
+            Belongs::Column(column) if self.unknown == UnknownKeys::CollectAll => {
+                self.store_and_note(scanner, slot, column)?
+            }
             Belongs::Column(column) => self.store(scanner, column)?,
             Belongs::Object(object) => self.lift_key(scanner, slot, object, at)?,
             Belongs::Excluded => self.pass_over(scanner, at, Home { object: None, slot })?,
             Belongs::Nowhere => match self.unknown {
-                UnknownKeys::Collect => self.observe(scanner, slot)?,
+                UnknownKeys::Collect | UnknownKeys::CollectAll => self.observe(scanner, slot)?,
                 UnknownKeys::Reject => self.refuse_unknown(scanner, None, at)?,
                 UnknownKeys::Ignore => self.pass_over(scanner, at, Home { object: None, slot })?,
                 UnknownKeys::Rest(column) => self.keep_member(scanner, None, at, column)?,
@@ -544,6 +549,27 @@ impl<'s> Records<'s> {
             }
             Err(refusal) => Err(self.refused(at, column, refusal)),
         }
+    }
+
+    /// A value into its column, and what is to be known of it where columns are guessed.
+    fn store_and_note(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        slot: Slot,
+        column: usize,
+    ) -> Result<(), Stop> {
+        let at = scanner.at;
+        let is_nested = matches!(scanner.peek(), b'{' | b'[');
+        self.store(scanner, column)?;
+        if !is_nested {
+            return self.observe(&mut scanner.back_at(at), slot);
+        }
+        let observation = Observation {
+            value: Observed::Nested,
+            json_bytes: (scanner.at - at) as u64,
+        };
+        self.observed.push((slot, observation));
+        Ok(())
     }
 
     #[cold]

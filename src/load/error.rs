@@ -4,8 +4,8 @@ use crate::database::DatabaseError;
 use crate::ledger::{Change, Condition, LedgerError};
 use crate::sql::TableName;
 
-use super::Holder;
 use super::rows::COPYING;
+use super::{Holder, Obstacle};
 
 /// Why nothing was loaded, or why that is not known.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum LoadError {
     NoSchema {
         /// The schema
         schema: String,
+    },
+    /// Something else stands under the table's name
+    #[error("{table} {obstacle}")]
+    NotATable {
+        /// The name
+        table: TableName,
+        /// What is there
+        obstacle: Obstacle,
     },
     /// Rows that no ledger knows
     #[error("{table} has {rows} rows and no ledger")]
@@ -157,6 +165,7 @@ impl LoadError {
             Self::Database(error) => error.hint(),
             Self::Ledger(error) => Some(error.hint().into()),
             Self::NoSchema { schema } => Some(format!("CREATE SCHEMA \"{schema}\", or check --table")),
+            Self::NotATable { obstacle, .. } => Some(obstacle.hint().into()),
             Self::NotAdopted { table, .. } => {
                 Some(format!("`stagecopy init --table {table}` makes its ledger and keeps the rows"))
             }

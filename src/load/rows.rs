@@ -193,6 +193,6 @@ impl Work<'_> {
 /// input never has is to get the table's default.
 pub(super) fn needs_temporary(schema: &Schema, seen: &[bool], table: &Table) -> bool {
     schema.columns.iter().zip(seen).any(|(column, seen)| {
-        column.expression != LoadExpression::Identity || (!seen && table.has_default(&column.name))
+        column.expression != LoadExpression::Identity || (!seen && table.has_default(column))
     })
 }

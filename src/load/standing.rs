@@ -1,246 +1,429 @@
-//! Whether the table is still the one that the ledger speaks of. What the user says about one that changed
-//! hands is written into the ledger, once, by a transaction of its own before the load: entries that are
-//! void, or another table that has the rows of the old one.
+//! What stands in the catalog under the table's name: the table, nothing, or something no load goes into.
+//!
+//! Pure: rows of the catalog in, a verdict out. `table` asks for them.
 
-use crate::database::{DatabaseError, Session};
-use crate::ledger::{
-    self, Change, Found, Lineage, Mode, Origin, Recorded, Remedy, Standing, judge_table,
-};
-use crate::sql::{self, LoadRow, Stamp};
+use std::fmt;
 
-use super::table::describe;
-use super::transaction::take_number;
-use super::{LoadError, Table, Target, mutex, random_id};
+use super::table::Table;
+use crate::evolve::{Identity, TableColumn};
+use crate::schema::{ColumnType, fold};
+use crate::sql::TableName;
 
-/// What a run says about a table that changed hands.
-#[derive(Clone, Copy)]
-pub struct Claim<'a> {
-    /// What it does to rows
-    pub mode: &'a Mode,
-    /// What the user said
-    pub remedy: Remedy,
-    /// Where it runs
-    pub origin: &'a Origin,
-    /// Client's clock, for people
-    pub recorded_at: &'a str,
+/// Something else than a table of this database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// CREATE VIEW
+    View,
+    /// CREATE VIEW … WITH NO SCHEMA BINDING
+    LateBindingView,
+    /// CREATE MATERIALIZED VIEW
+    MaterializedView,
+    /// Another kind of relation
+    Relation {
+        /// `pg_class.relkind`
+        kind: String,
+    },
+    /// The schema is external
+    External {
+        /// What it is of
+        of: External,
+        /// The database there
+        database: String,
+    },
+    /// The schema is the system's own
+    System,
+    /// The schema is one of temporary tables
+    Temporary,
+    /// A name that keeps its capital letters, which folded names do not reach
+    Capitals {
+        /// As the catalog has it
+        found: TableName,
+    },
 }
 
-/// The table, and what there is to say about it.
-#[derive(Debug, Default)]
-pub struct Settled {
-    /// As it is
-    pub table: Table,
-    /// Worth knowing
-    pub notes: Vec<String>,
-    /// Worth a look
-    pub warnings: Vec<String>,
+/// What an external schema is of (Redshift: SVV_EXTERNAL_SCHEMAS, `eskind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum External {
+    /// Files in S3 that a data catalog or a metastore knows
+    Files,
+    /// Another database of Redshift's, of this cluster or shared by another
+    Redshift,
+    /// A database of another kind
+    Federated,
+    /// A stream
+    Stream,
+    /// Something that came later
+    Other,
 }
 
-/// Whether rows of the table may be counted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sight {
-    Open,
-    /// Without SELECT
-    Barred,
-}
-
-/// Compares the table with what the newest load says of it. Inside no transaction.
-///
-/// # Errors
-/// [`LoadError::TableChanged`] if it changed hands and nothing was said about it.
-pub async fn settle(
-    session: &Session,
-    target: &Target,
-    table: Table,
-    claim: Claim<'_>,
-) -> Result<Settled, LoadError> {
-    let mut settled = Settled {
-        table,
-        ..Settled::default()
-    };
-    let Some(recorded) = recorded(session, target).await? else {
-        return Ok(settled);
-    };
-    let (mut found, mut sight) = look(session, target, &settled.table, recorded).await?;
-    if ledger::change(recorded, found).is_some() {
-        // a load that committed after the first look may have made it
-        settled.table = describe(session, target).await?;
-        (found, sight) = look(session, target, &settled.table, recorded).await?;
+impl External {
+    fn of(kind: &str) -> Self {
+        match kind {
+            "1" | "2" => Self::Files,
+            "4" | "5" => Self::Redshift,
+            "3" | "8" => Self::Federated,
+            "9" | "10" => Self::Stream,
+            _ => Self::Other,
+        }
     }
-    let table = &target.table;
-    if sight == Sight::Barred {
-        settled.warnings.push(format!(
-            "without SELECT on {table} nothing but its OID was compared with the ledger"
-        ));
-    }
-    match judge(target, recorded, found, claim)? {
-        Standing::Same => {
-            if claim.remedy == Remedy::Reload && recorded.rows > 0 {
-                settled.warnings.push(format!(
-                    "--reload: {table} is the table that the ledger speaks of, and has rows; nothing was voided"
-                ));
+}
+
+impl fmt::Display for Obstacle {
+    /// What follows the table's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::View => f.write_str("is a view"),
+            Self::LateBindingView => f.write_str("is a late-binding view"),
+            Self::MaterializedView => f.write_str("is a materialized view"),
+            Self::Relation { kind } => {
+                write!(f, "is no table: the catalog says it is of kind {kind:?}")
+            }
+            Self::External { of, database } => {
+                let what = match of {
+                    External::Files => "files in S3, by the data catalog's database",
+                    External::Redshift => "another database of Redshift's,",
+                    External::Federated => "a federated database,",
+                    External::Stream => {
+                        return f.write_str("stands in an external schema of streams");
+                    }
+                    External::Other => return f.write_str("stands in an external schema"),
+                };
+                write!(f, "stands in an external schema of {what} {database:?}")
+            }
+            Self::System => f.write_str("stands in a schema of the system's"),
+            Self::Temporary => f.write_str("stands in a schema of temporary tables"),
+            Self::Capitals { found } => {
+                write!(f, "is {found} in the catalog, with capital letters")
             }
         }
-        Standing::Void | Standing::Adopted => {
-            let note = write_down(session, target, found.oid, sight, claim).await?;
-            settled.notes.extend(note);
-        }
     }
-    Ok(settled)
 }
 
-fn judge(
-    target: &Target,
-    recorded: Recorded,
-    found: Found,
-    claim: Claim<'_>,
-) -> Result<Standing, LoadError> {
-    let judged = judge_table(recorded, found, claim.mode, claim.remedy);
-    judged.map_err(|change: Change| LoadError::TableChanged {
-        table: target.table.clone(),
-        change,
-        recorded: recorded.rows,
-        found: found.rows,
+impl Obstacle {
+    /// What the user can do.
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::View | Self::LateBindingView => "give the table that it shows",
+            Self::MaterializedView => {
+                "give the table that it is made from, and refresh it afterwards"
+            }
+            Self::Relation { .. } => "give the name of a table",
+            Self::External {
+                of: External::Redshift,
+                ..
+            } => {
+                "a load cannot span databases: connect to the one that has the table, with --host and --database"
+            }
+            Self::External { .. } => {
+                "COPY fills tables of the database alone: give one in a schema that is not external"
+            }
+            Self::System => "give a table in a schema of your own",
+            Self::Temporary => "a temporary table is gone with its session: give one that stays",
+            Self::Capitals { .. } => {
+                "names are folded to lower case, as Redshift does unless enable_case_sensitive_identifier is on: \
+                 rename it, or give another table"
+            }
+        }
+    }
+}
+
+/// What the rows of `sql::describe_table` come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// There is not even the schema
+    NoSchema,
+    /// There is the schema
+    Nothing,
+    /// The table
+    Table(Table),
+    /// A view; `sql::view_definition` tells of which kind
+    View,
+    /// Something else
+    Obstacle(Obstacle),
+}
+
+/// Schemas that nobody's tables stand in (Redshift: names beginning with `pg_` are the system's).
+pub(super) fn reserved(schema: &str) -> Option<Obstacle> {
+    if schema.starts_with("pg_temp") {
+        Some(Obstacle::Temporary)
+    } else if schema.starts_with("pg_") || schema == "information_schema" {
+        Some(Obstacle::System)
+    } else {
+        None
+    }
+}
+
+/// Which kind of view a definition is of: the catalog has all kinds as one, and the whole statement of those that are
+/// bound late or materialized.
+pub(super) fn view(definition: &str) -> Obstacle {
+    let definition = definition.to_ascii_lowercase();
+    if definition.contains("create materialized view") {
+        Obstacle::MaterializedView
+    } else if definition.contains("with no schema binding") {
+        Obstacle::LateBindingView
+    } else {
+        Obstacle::View
+    }
+}
+
+/// The obstacle that a row of `sql::external_schema` is: (kind, database).
+pub(super) fn external(row: &[Option<String>]) -> Obstacle {
+    let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    Obstacle::External {
+        of: External::of(&text(0)),
+        database: text(1),
+    }
+}
+
+/// Reads the rows of `sql::describe_table`, which are of all relations that are called alike whatever their case.
+pub(super) fn read(rows: &[Vec<Option<String>>], wanted: &TableName) -> Standing {
+    let text = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten();
+    let capitals = |schema: String, table: String| {
+        let found = TableName { schema, table };
+        Standing::Obstacle(Obstacle::Capitals { found })
+    };
+    let schemas = || rows.iter().filter_map(|row| text(row, 0));
+    if !schemas().any(|schema| schema == wanted.schema) {
+        return match schemas().find(|schema| fold(schema) == wanted.schema) {
+            Some(schema) => capitals(schema, wanted.table.clone()),
+            None => Standing::NoSchema,
+        };
+    }
+    let in_schema = || {
+        rows.iter()
+            .filter(|row| text(row, 0).as_ref() == Some(&wanted.schema))
+    };
+    let named: Vec<_> = in_schema()
+        .filter(|row| text(row, 1).as_ref() == Some(&wanted.table))
+        .collect();
+    let Some(first) = named.first() else {
+        let mut others = in_schema().filter_map(|row| text(row, 1));
+        return match others.find(|name| fold(name) == wanted.table) {
+            Some(name) => capitals(wanted.schema.clone(), name),
+            None => Standing::Nothing,
+        };
+    };
+    match text(first, 2).unwrap_or_default().as_str() {
+        "r" => Standing::Table(Table {
+            oid: text(first, 3).and_then(|oid| oid.parse().ok()),
+            columns: named.iter().filter_map(|row| column(row)).collect(),
+        }),
+        "v" => Standing::View,
+        "m" => Standing::Obstacle(Obstacle::MaterializedView),
+        kind => Standing::Obstacle(Obstacle::Relation { kind: kind.into() }),
+    }
+}
+
+/// The column of a row; `None` if the table has none.
+fn column(row: &[Option<String>]) -> Option<TableColumn> {
+    let text = |at: usize| row.get(at).cloned().flatten();
+    let type_text = text(5)?;
+    let default = text(8).unwrap_or_default();
+    Some(TableColumn {
+        name: text(4)?,
+        column_type: ColumnType::parse(&type_text),
+        type_text,
+        not_null: text(6).as_deref() == Some("t"),
+        has_default: text(7).as_deref() == Some("t"),
+        identity: if default.starts_with("\"identity\"(") {
+            Some(Identity::Always)
+        } else if default.starts_with("default_identity(") {
+            Some(Identity::ByDefault)
+        } else {
+            None
+        },
     })
 }
 
-async fn recorded(session: &Session, target: &Target) -> Result<Option<Recorded>, LoadError> {
-    let answer = session
-        .run("read the ledger", &sql::newest_load(&target.names))
-        .await?;
-    Ok(answer.rows.first().and_then(|row| sql::recorded(row)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What there is, as far as it may be seen; a refusal ends a transaction, so this asks outside of one first.
-async fn look(
-    session: &Session,
-    target: &Target,
-    table: &Table,
-    recorded: Recorded,
-) -> Result<(Found, Sight), LoadError> {
-    match find(session, target, table.oid, recorded, Sight::Open).await {
-        Ok(found) => Ok((found, Sight::Open)),
-        Err(error) if error.code() == Some("42501") => {
-            let found = find(session, target, table.oid, recorded, Sight::Barred).await?;
-            Ok((found, Sight::Barred))
+    fn name(schema: &str, table: &str) -> TableName {
+        TableName {
+            schema: schema.into(),
+            table: table.into(),
         }
-        Err(error) => Err(error.into()),
     }
-}
 
-async fn find(
-    session: &Session,
-    target: &Target,
-    oid: Option<u32>,
-    recorded: Recorded,
-    sight: Sight,
-) -> Result<Found, DatabaseError> {
-    const PURPOSE: &str = "compare the table with the ledger";
-    let rows = match oid {
-        Some(_) if sight == Sight::Barred || recorded.rows == 0 => None,
-        None => None,
-        Some(oid) if oid == recorded.oid => {
-            let statement = sql::any_row(&target.table);
-            let patience = target.patience();
-            let answer = session.run_with(patience, PURPOSE, &statement).await?;
-            Some(answer.rows.len() as u64)
-        }
-        Some(_) => {
-            let statement = sql::count_rows(&target.table);
-            let patience = target.patience();
-            let counted = session.number_with(patience, PURPOSE, &statement).await?;
-            Some(counted.cast_unsigned())
-        }
-    };
-    Ok(Found { oid, rows })
-}
+    /// A row of the catalog; an empty text is NULL.
+    fn row(fields: [&str; 9]) -> Vec<Option<String>> {
+        let text = |field: &str| (!field.is_empty()).then(|| field.to_owned());
+        fields.into_iter().map(text).collect()
+    }
 
-/// Judges the table again under the lock, and writes what comes of it into the ledger. Gives what there is to say;
-/// nothing if a twin has done it.
-async fn write_down(
-    session: &Session,
-    target: &Target,
-    oid: Option<u32>,
-    sight: Sight,
-    claim: Claim<'_>,
-) -> Result<Option<String>, LoadError> {
-    const PURPOSE: &str = "note what became of the table";
-    let stale = || DatabaseError::Answer {
-        purpose: PURPOSE,
-        reason: "the ledger is not what it was".into(),
-    };
-    mutex::begin(session, target, None).await?;
-    let taken = take_number(session, target).await?.ok_or_else(stale)?;
-    let recorded = taken.recorded.ok_or_else(stale)?;
-    let found = find(session, target, oid, recorded, sight).await?;
-    let standing = judge(target, recorded, found, claim)?;
-    let stamp = Stamp {
-        load_id: random_id(),
-        load_number: taken.number,
-        recorded_at: claim.recorded_at.to_owned(),
-        target_oid: oid.unwrap_or(0),
-        mode: match standing {
-            Standing::Void => "reload",
-            Standing::Same | Standing::Adopted => "adopt",
-        },
-        options: String::new(),
-        lineage: Lineage::Absent,
-        only: None,
-        origin: claim.origin.clone(),
-    };
-    let row = match standing {
-        Standing::Same => {
-            session.run(PURPOSE, &sql::rollback()).await?;
-            return Ok(None);
-        }
-        Standing::Void => LoadRow {
-            table_rows: found.rows.unwrap_or(0),
-            ..LoadRow::default()
-        },
-        Standing::Adopted => LoadRow {
-            table_rows: found.rows.unwrap_or(recorded.rows),
-            adopted_oid: (oid != Some(recorded.oid)).then_some(recorded.oid),
-            ..LoadRow::default()
-        },
-    };
-    for (statement, _) in sql::insert_load(&target.names, &stamp, &row, &[], &[]) {
-        session.run(PURPOSE, &statement).await?;
+    fn relation(schema: &str, table: &str, kind: &str) -> Vec<Option<String>> {
+        row([schema, table, kind, "7", "a", "integer", "f", "f", ""])
     }
-    if standing == Standing::Void {
-        let statement = sql::retire_all(&target.names, &stamp, None);
-        session.run(PURPOSE, &statement).await?;
-    }
-    session.run(PURPOSE, &sql::commit()).await?;
-    let statement = sql::find_load(&target.names, &stamp.load_id);
-    if session.run(PURPOSE, &statement).await?.rows.is_empty() {
-        return Err(stale().into());
-    }
-    Ok(Some(told(
-        target,
-        standing,
-        claim.remedy,
-        recorded,
-        taken.number,
-    )))
-}
 
-fn told(
-    target: &Target,
-    standing: Standing,
-    remedy: Remedy,
-    recorded: Recorded,
-    number: i64,
-) -> String {
-    let (table, rows) = (&target.table, recorded.rows);
-    match (standing, remedy) {
-        (Standing::Void, _) => format!(
-            "--reload: the {rows} rows that were loaded into the former {table} count as gone (load {number})"
-        ),
-        (_, Remedy::Trust) => format!(
-            "--trust-ledger: what was loaded into the former {table} counts as being in it (load {number})"
-        ),
-        _ => format!(
-            "{table} was made anew and has exactly the {rows} rows that the ledger speaks of: they count as the same (load {number})"
-        ),
+    #[test]
+    fn a_table_is_read_with_its_columns() {
+        let rows = [
+            row([
+                "public",
+                "t",
+                "r",
+                "7",
+                "a",
+                "bigint",
+                "t",
+                "t",
+                "\"identity\"(7, 0, '0,1'::text)",
+            ]),
+            row([
+                "public",
+                "t",
+                "r",
+                "7",
+                "b",
+                "bigint",
+                "t",
+                "t",
+                "default_identity(7, 1, '1,1'::text)",
+            ]),
+            row(["public", "t", "r", "7", "c", "geometry", "f", "f", ""]),
+            row([
+                "public",
+                "t",
+                "r",
+                "7",
+                "d",
+                "character varying(9)",
+                "t",
+                "t",
+                "'x'::character varying",
+            ]),
+        ];
+        let Standing::Table(table) = read(&rows, &name("public", "t")) else {
+            panic!("it is a table");
+        };
+        assert_eq!(table.oid, Some(7));
+        let columns = table.columns.iter().map(|c| {
+            (
+                c.name.as_str(),
+                c.column_type,
+                c.not_null,
+                c.has_default,
+                c.identity,
+            )
+        });
+        assert_eq!(
+            columns.collect::<Vec<_>>(),
+            [
+                (
+                    "a",
+                    Some(ColumnType::BigInt),
+                    true,
+                    true,
+                    Some(Identity::Always)
+                ),
+                (
+                    "b",
+                    Some(ColumnType::BigInt),
+                    true,
+                    true,
+                    Some(Identity::ByDefault)
+                ),
+                ("c", None, false, false, None),
+                ("d", Some(ColumnType::Varchar(9)), true, true, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_a_table_of_the_very_name_is_one() {
+        let capitals = |schema: &str, table: &str| {
+            Standing::Obstacle(Obstacle::Capitals {
+                found: name(schema, table),
+            })
+        };
+        let empty = |schema: &str| row([schema, "", "", "", "", "", "", "", ""]);
+        for (rows, expected) in [
+            (vec![], Standing::NoSchema),
+            (vec![empty("sales")], Standing::Nothing),
+            (vec![empty("Sales")], capitals("Sales", "t")),
+            (vec![relation("Sales", "t", "r")], capitals("Sales", "t")),
+            (vec![relation("sales", "T", "r")], capitals("sales", "T")),
+            (vec![relation("sales", "t", "v")], Standing::View),
+            (
+                vec![relation("sales", "T", "r"), relation("sales", "t", "v")],
+                Standing::View,
+            ),
+            (
+                vec![relation("sales", "t", "m")],
+                Standing::Obstacle(Obstacle::MaterializedView),
+            ),
+            (
+                vec![relation("sales", "t", "S")],
+                Standing::Obstacle(Obstacle::Relation { kind: "S".into() }),
+            ),
+        ] {
+            assert_eq!(read(&rows, &name("sales", "t")), expected, "{rows:?}");
+        }
+        // the server's lower case of letters beyond ASCII is not Redshift's
+        assert_eq!(
+            read(&[relation("sales", "Ä", "r")], &name("sales", "ä")),
+            Standing::Nothing
+        );
+        let without_columns = row(["sales", "t", "r", "7", "", "", "", "", ""]);
+        assert!(matches!(
+            read(&[without_columns], &name("sales", "t")),
+            Standing::Table(Table { oid: Some(7), columns }) if columns.is_empty()
+        ));
+    }
+
+    #[test]
+    fn views_are_told_apart_by_their_definitions() {
+        for (definition, expected) in [
+            (" SELECT 1 AS a", Obstacle::View),
+            (
+                "create view v as select a from public.t with no schema binding;",
+                Obstacle::LateBindingView,
+            ),
+            (
+                "CREATE MATERIALIZED VIEW v AS SELECT 1",
+                Obstacle::MaterializedView,
+            ),
+            ("", Obstacle::View),
+        ] {
+            assert_eq!(view(definition), expected, "{definition}");
+        }
+    }
+
+    #[test]
+    fn obstacles_say_what_they_are() {
+        let external = |kind: &str, database: &str| {
+            external(&[Some(kind.to_owned()), Some(database.to_owned())]).to_string()
+        };
+        for (obstacle, expected) in [
+            (
+                external("1", "lake"),
+                "stands in an external schema of files in S3, by the data catalog's database \"lake\"",
+            ),
+            (
+                external("4", "other"),
+                "stands in an external schema of another database of Redshift's, \"other\"",
+            ),
+            (external("9", ""), "stands in an external schema of streams"),
+            (external("77", ""), "stands in an external schema"),
+            (
+                Obstacle::Capitals {
+                    found: name("s", "T"),
+                }
+                .to_string(),
+                "is s.\"T\" in the catalog, with capital letters",
+            ),
+        ] {
+            assert_eq!(obstacle, expected);
+        }
+        for (schema, expected) in [
+            ("pg_temp_3", Some(Obstacle::Temporary)),
+            ("pg_catalog", Some(Obstacle::System)),
+            ("information_schema", Some(Obstacle::System)),
+            ("pgadmin", None),
+            ("public", None),
+        ] {
+            assert_eq!(reserved(schema), expected, "{schema}");
+        }
     }
 }

@@ -1,31 +1,17 @@
 //! The target and its ledger before the transaction: looked at, made, adopted.
 
 use crate::database::{self, Patience, Session};
-use crate::evolve::Widening;
+use crate::evolve::{TableColumn, Widening};
 use crate::ledger::{self, Lineage, Mode, OnReplaced};
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow, Stamp};
 
+use super::standing::{self, Standing};
 use super::transaction::take_number;
 use super::{LoadError, Target, milliseconds, mutex, random_id};
 
-/// A column of the target as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableColumn {
-    /// Name
-    pub name: String,
-    /// Type, as the catalog spells it
-    pub type_text: String,
-    /// Type, if stagecopy loads it
-    pub column_type: Option<ColumnType>,
-    /// NOT NULL
-    pub not_null: bool,
-    /// Has a default (or is an identity)
-    pub has_default: bool,
-}
-
 /// The target table as it was before anything was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// OID; `None` if there is no such table
     pub oid: Option<u32>,
@@ -34,9 +20,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// Columns with a default, which a load straight into the table would fill with NULL.
-    pub(super) fn has_default(&self, name: &str) -> bool {
-        self.columns.iter().any(|c| c.name == name && c.has_default)
+    /// Whether rows that leave the column out get a default, in the table as it is when they are inserted: what it
+    /// lacks is made as `column` defines it. A load straight into the table would fill such a column with NULL.
+    pub(super) fn has_default(&self, column: &Column) -> bool {
+        match self.columns.iter().find(|there| there.name == column.name) {
+            Some(there) => there.has_default,
+            None => column.definition.default.is_some(),
+        }
     }
 }
 
@@ -132,35 +122,43 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
 /// The target as the catalog has it.
 ///
 /// # Errors
-/// [`LoadError::NoSchema`] if not even its schema is there, and what the database says.
+/// [`LoadError::NoSchema`] if not even its schema is there, [`LoadError::NotATable`] if something else stands there, and
+/// what the database says.
 pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let answer = session
-        .run("look at the table", &sql::describe_table(&target.table))
-        .await?;
-    if answer.rows.is_empty() {
-        let schema = &target.table.schema;
-        let found = session
-            .run("look for the schema", &sql::schema_exists(schema))
-            .await?;
-        if found.rows.is_empty() {
-            return Err(LoadError::NoSchema {
-                schema: schema.clone(),
-            });
+    const PURPOSE: &str = "look at the table";
+    let name = &target.table;
+    let refused = |obstacle| {
+        Err(LoadError::NotATable {
+            table: name.clone(),
+            obstacle,
+        })
+    };
+    if let Some(obstacle) = standing::reserved(&name.schema) {
+        return refused(obstacle);
+    }
+    let answer = session.run(PURPOSE, &sql::describe_table(name)).await?;
+    match standing::read(&answer.rows, name) {
+        Standing::Table(table) => Ok(table),
+        Standing::Obstacle(obstacle) => refused(obstacle),
+        Standing::NoSchema => Err(LoadError::NoSchema {
+            schema: name.schema.clone(),
+        }),
+        Standing::View => {
+            let answer = session.run(PURPOSE, &sql::view_definition(name)).await?;
+            let definition = answer.rows.into_iter().flatten().next().flatten();
+            refused(standing::view(&definition.unwrap_or_default()))
+        }
+        // external tables are not in the catalog, but their schemas are
+        Standing::Nothing => {
+            let answer = session
+                .run(PURPOSE, &sql::external_schema(&name.schema))
+                .await?;
+            match answer.rows.first() {
+                Some(row) => refused(standing::external(row)),
+                None => Ok(Table::default()),
+            }
         }
     }
-    let mut table = Table::default();
-    for row in answer.rows {
-        let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-        table.oid = text(0).parse().ok();
-        table.columns.push(TableColumn {
-            name: text(1),
-            column_type: ColumnType::parse(&text(2)),
-            type_text: text(2),
-            not_null: text(3) == "t",
-            has_default: text(4) == "t",
-        });
-    }
-    Ok(table)
 }
 
 pub(super) async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
@@ -215,7 +213,12 @@ async fn create_ledger(session: &Session, target: &Target) -> Result<(), LoadErr
         match session.run(PURPOSE, &statement).await {
             Ok(_) => {}
             // duplicate table, or PostgreSQL's word for two creators at the same instant
-            Err(error) if matches!(error.code(), Some("42P07" | "23505" | "40001" | "1023")) => {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("42P07" | "42710" | "23505" | "40001" | "1023")
+                ) =>
+            {
                 session.run(PURPOSE, &sql::rollback()).await?;
                 if ledger_exists(session, target).await? {
                     return Ok(());

@@ -3,8 +3,9 @@
 use super::rows::needs_temporary;
 use super::table::fits;
 use super::*;
+use crate::evolve::TableColumn;
 use crate::receipt::{StagedPart, StagedSource};
-use crate::schema::{ColumnType, Nullability, Schema};
+use crate::schema::{ColumnType, DefaultValue, Definition, Nullability, Schema};
 
 fn staged(parts: &[&[u32]]) -> Staged {
     Staged {
@@ -83,6 +84,7 @@ fn a_temporary_table_is_used_only_where_it_must_be() {
             column_type: None,
             not_null: false,
             has_default,
+            identity: None,
         }],
     };
     assert!(!needs_temporary(
@@ -110,4 +112,14 @@ fn a_temporary_table_is_used_only_where_it_must_be() {
         &[true],
         &table(false)
     ));
+    // the default of a column that the load itself makes
+    let defined = Schema::of(vec![
+        Column::new("new", ColumnType::BigInt, Nullability::Nullable).with_definition(Definition {
+            default: Some(DefaultValue::Number("7".into())),
+            ..Definition::default()
+        }),
+    ]);
+    for seen in [true, false] {
+        assert_eq!(needs_temporary(&defined, &[seen], &Table::default()), !seen);
+    }
 }

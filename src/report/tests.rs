@@ -37,6 +37,7 @@ fn loaded() -> Report {
             bytes: 123_456_789,
         },
         input_bytes: 987_654_321,
+        remade_bytes: 0,
         created_table: true,
         notes: vec!["column comment is null in every record and left out".to_owned()],
         warnings: vec!["b.json has the content of a.json".to_owned()],
@@ -78,7 +79,7 @@ fn a_load_as_text() {
 
 #[test]
 fn a_load_as_json() {
-    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","mode":"append","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23,"superseded":0},"rows_deleted":0,"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
+    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","mode":"append","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23,"superseded":0},"rows_deleted":0,"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"remade_bytes":0,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
 }
 
 #[test]
@@ -123,6 +124,7 @@ fn nothing_new_as_text() {
         records: RecordCounts::default(),
         parts: PartCounts::default(),
         input_bytes: 512,
+        remade_bytes: 0,
         created_table: false,
         notes: Vec::new(),
         warnings: Vec::new(),

@@ -2,14 +2,32 @@
 
 use std::fmt;
 
+use super::ColumnType;
+
 /// What only a new table's DDL says of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definition {
     /// ENCODE; the server's choice if `None`
     pub encode: Option<Encoding>,
-    /// DEFAULT, as an SQL literal that was made from a typed value
-    pub default: Option<String>,
+    /// DEFAULT; NULL if `None`
+    pub default: Option<DefaultValue>,
 }
+
+/// A value that stands for a missing one, of a kind that the column's type takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultValue {
+    /// true or false
+    Boolean(bool),
+    /// A number as JSON and SQL write it
+    Number(String),
+    /// A text, date or time
+    Text(String),
+}
+
+/// Most columns of a compound sort key (Redshift: CREATE TABLE).
+pub const MAX_COMPOUND_SORT_COLUMNS: usize = 400;
+/// Most columns of an interleaved sort key (Redshift: CREATE TABLE).
+pub const MAX_INTERLEAVED_SORT_COLUMNS: usize = 8;
 
 /// A compression encoding (Redshift: compression encodings).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +71,38 @@ impl Encoding {
         Self::ALL
             .into_iter()
             .find(|encoding| encoding.name().eq_ignore_ascii_case(text))
+    }
+
+    /// Whether columns of a type can be encoded so (Redshift: compression encodings; that TIME goes with what TIMESTAMP
+    /// does, and VARBYTE with what SUPER does, is not in its table).
+    pub fn fits(self, target: ColumnType) -> bool {
+        use ColumnType::{
+            BigInt, Boolean, Char, Date, Decimal, Double, Integer, Real, SmallInt, Super, Time,
+            Timestamp, TimestampTz, Varbyte, Varchar,
+        };
+        let is_integer = matches!(target, SmallInt | Integer | BigInt | Decimal { .. });
+        let is_moment = matches!(target, Date | Time | Timestamp | TimestampTz);
+        let is_text = matches!(target, Char(_) | Varchar(_));
+        let is_float = matches!(target, Real | Double);
+        let is_long = matches!(target, Super | Varbyte(_));
+        match self {
+            Self::Raw => true,
+            Self::Az64 => is_integer || is_moment,
+            Self::ByteDict => is_integer || is_moment || is_text || is_float,
+            Self::Delta => is_integer || matches!(target, Date | Timestamp),
+            Self::Delta32k => {
+                is_integer && target != SmallInt || matches!(target, Date | Timestamp)
+            }
+            Self::Lzo => is_integer || is_moment || is_text || is_long,
+            Self::Mostly8 => is_integer,
+            Self::Mostly16 => is_integer && target != SmallInt,
+            Self::Mostly32 => matches!(target, BigInt | Decimal { .. }),
+            Self::RunLength => !is_long,
+            Self::Text255 | Self::Text32k => matches!(target, Varchar(_)),
+            Self::Zstd => {
+                is_integer || is_moment || is_text || is_float || is_long || target == Boolean
+            }
+        }
     }
 
     fn name(self) -> &'static str {

@@ -739,8 +739,8 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_SPOOL_DIR"],
         file_key: Some("spool-dir"),
         kind: ValueKind::One("DIR"),
-        help: "Where input that can be read only once is kept for a second pass; not set, the \
-               system's directory for temporary files",
+        help: "Where input that can be read only once is kept, packed, if it may have to be read again; \
+               not set, the system's directory for temporary files",
         ..CONVERSION
     },
     Setting {

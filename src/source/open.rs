@@ -2,18 +2,17 @@
 //! in the same pass. Damage is an error, never a short read.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::spool::Reader;
 use super::{Place, Source, SourceError};
 
 /// Bytes asked of the system at a time, and hashed at a time (BLAKE3 is at full speed from 16 KiB on).
-const BLOCK: usize = 256 << 10;
+pub(super) const BLOCK: usize = 256 << 10;
 
 /// How a source is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +127,7 @@ pub fn open(source: &Source) -> Result<Opened, SourceError> {
 /// # Errors
 /// If it cannot be read, changes meanwhile, or is a stream, which would be gone afterwards.
 pub fn digest(source: &Source) -> Result<Digested, SourceError> {
-    if matches!(source.place, Place::Fifo(_) | Place::Standard) {
+    if source.is_stream() {
         return Err(SourceError::ReadOnce {
             name: source.name.clone(),
         });
@@ -145,48 +144,8 @@ pub fn digest(source: &Source) -> Result<Digested, SourceError> {
     stored.end(&source.name)
 }
 
-/// Copies a stream, as stored, into an unlinked file in `directory`, so that it can be read again
-/// and has the digest it would have had. A source that can be read again stays as it is.
-///
-/// # Errors
-/// If it cannot be read, is longer than `limit` bytes as stored, or the copy cannot be written.
-pub fn spool(source: Source, directory: &Path, limit: u64) -> Result<Source, SourceError> {
-    if matches!(source.place, Place::File(_) | Place::Spooled(_)) {
-        return Ok(source);
-    }
-    let name = source.name.clone();
-    let failed = |error| SourceError::Spool {
-        name: name.clone(),
-        directory: directory.to_owned(),
-        source: error,
-    };
-    let mut stored = Stored::open(&source)?;
-    let mut copy = tempfile::tempfile_in(directory).map_err(failed)?;
-    let mut block = vec![0; BLOCK];
-    loop {
-        let read = stored
-            .read(&mut block)
-            .map_err(|error| SourceError::Unreadable {
-                name: name.clone(),
-                source: error,
-            })?;
-        if read == 0 {
-            break;
-        }
-        if stored.bytes > limit {
-            return Err(SourceError::SpoolLimit { name, limit });
-        }
-        copy.write_all(&block[..read]).map_err(failed)?;
-    }
-    Ok(Source {
-        name,
-        place: Place::Spooled(Arc::new(copy)),
-        bytes: Some(stored.bytes),
-    })
-}
-
 /// The form of what begins with `first`, or what it is instead.
-fn form(first: &[u8]) -> Result<Form, &'static str> {
+pub(super) fn form(first: &[u8]) -> Result<Form, &'static str> {
     if first.starts_with(GZIP) {
         return Ok(Form::Gzip);
     }
@@ -284,10 +243,10 @@ fn damaged(format: &str, error: io::Error) -> io::Error {
 }
 
 /// The bytes as stored: hashed and counted as they pass, the first few ready to be looked at.
-struct Stored {
+pub(super) struct Stored {
     bytes_of: Backing,
     hasher: blake3::Hasher,
-    bytes: u64,
+    pub(super) bytes: u64,
     /// What the file was when it was opened; `None` for streams
     stamp: Option<Stamp>,
     head: [u8; 8],
@@ -298,7 +257,7 @@ struct Stored {
 
 enum Backing {
     Stream(File),
-    At { file: Arc<File>, position: u64 },
+    Spooled(Reader),
 }
 
 #[derive(PartialEq, Eq)]
@@ -319,16 +278,23 @@ impl Stamp {
 }
 
 impl Stored {
-    fn open(source: &Source) -> Result<Self, SourceError> {
+    pub(super) fn open(source: &Source) -> Result<Self, SourceError> {
         let unreadable = |error| SourceError::Unreadable {
             name: source.name.clone(),
             source: error,
         };
+        if let Place::Fifo(_, once) | Place::Standard(once) = &source.place
+            && !once.take()
+        {
+            return Err(SourceError::ReadOnce {
+                name: source.name.clone(),
+            });
+        }
         let bytes_of = match &source.place {
-            Place::File(path) | Place::Fifo(path) => {
+            Place::File(path) | Place::Fifo(path, _) => {
                 Backing::Stream(File::open(path).map_err(|error| super::inaccessible(path, error))?)
             }
-            Place::Standard => {
+            Place::Standard(_) => {
                 // a file of its own: std's handle would buffer, and keep what it has read
                 let standard = io::stdin()
                     .as_fd()
@@ -336,10 +302,7 @@ impl Stored {
                     .map_err(unreadable)?;
                 Backing::Stream(File::from(standard))
             }
-            Place::Spooled(file) => Backing::At {
-                file: Arc::clone(file),
-                position: 0,
-            },
+            Place::Spooled(spool) => Backing::Spooled(spool.reader().map_err(unreadable)?),
         };
         let stamp = match (&source.place, &bytes_of) {
             (Place::File(_), Backing::Stream(file)) => {
@@ -358,7 +321,7 @@ impl Stored {
         })
     }
 
-    fn peek(&mut self) -> io::Result<()> {
+    pub(super) fn peek(&mut self) -> io::Result<()> {
         let mut head = [0; 8];
         while self.head_length < head.len() {
             match self.pull(&mut head[self.head_length..])? {
@@ -370,7 +333,7 @@ impl Stored {
         Ok(())
     }
 
-    fn ahead(&self) -> &[u8] {
+    pub(super) fn ahead(&self) -> &[u8] {
         &self.head[self.head_given..self.head_length]
     }
 
@@ -379,9 +342,7 @@ impl Stored {
         loop {
             let read = match &mut self.bytes_of {
                 Backing::Stream(file) => file.read(into),
-                Backing::At { file, position } => file.read_at(into, *position).inspect(|read| {
-                    *position += *read as u64;
-                }),
+                Backing::Spooled(reader) => reader.read(into),
             };
             match read {
                 Ok(read) => {
@@ -402,7 +363,7 @@ impl Stored {
                 .metadata()
                 .ok()
                 .and_then(|metadata| Stamp::of(&metadata)),
-            Backing::At { .. } => None,
+            Backing::Spooled(_) => None,
         };
         if let Some(then) = &self.stamp
             && (now.as_ref() != Some(then) || then.size != self.bytes)

@@ -327,7 +327,7 @@ fn a_fifo_is_spooled_and_read_as_often_as_needed() {
     ] {
         let found = find(&[path(&fifo)], &naming(&root)).expect("found");
         let source = found.sources[0].clone();
-        assert!(matches!(source.place, Place::Fifo(_)));
+        assert!(source.is_stream());
         assert!(matches!(digest(&source), Err(SourceError::ReadOnce { .. })));
         let (writer, bytes) = (fifo.clone(), stored.clone());
         // the limit may close the pipe while it is written
@@ -358,4 +358,58 @@ fn a_fifo_is_spooled_and_read_as_often_as_needed() {
         // the copy is unlinked: only the pipe is left
         assert_eq!(fs::read_dir(&root).expect("there").count(), 1);
     }
+}
+
+#[test]
+fn a_stream_is_kept_packed_and_gives_its_own_bytes() {
+    let (_guard, root) = directory();
+    let fifo = root.join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    let text = TEXT.repeat(50_000);
+    let packed = text.len() as u64 / 20;
+    for (limit, fits) in [(packed, true), (100, false)] {
+        let source = find(&[path(&fifo)], &naming(&root)).expect("found").sources[0].clone();
+        let (writer, bytes) = (fifo.clone(), text.clone());
+        let writer = std::thread::spawn(move || drop(fs::write(writer, bytes)));
+        let spooled = spool(source, &root, limit);
+        writer.join().expect("no panic");
+        let Ok(spooled) = spooled else {
+            assert!(!fits);
+            continue;
+        };
+        assert!(fits);
+        let mut opened = open(&spooled).expect("open");
+        let mut inflated = Vec::new();
+        opened.read_to_end(&mut inflated).expect("sound");
+        assert!(inflated == text);
+        let finished = opened.finish().expect("sound");
+        assert_eq!(
+            (finished.digest, finished.stored_bytes),
+            (blake3::hash(&text), text.len() as u64)
+        );
+        assert_eq!(spooled.bytes, Some(text.len() as u64));
+    }
+}
+
+#[test]
+fn a_stream_is_not_opened_twice() {
+    let (_guard, root) = directory();
+    let fifo = root.join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    let source = find(&[path(&fifo)], &naming(&root)).expect("found").sources[0].clone();
+    let writer = std::thread::spawn(move || fs::write(fifo, TEXT).expect("written"));
+    let mut text = Vec::new();
+    open(&source)
+        .expect("open")
+        .read_to_end(&mut text)
+        .expect("sound");
+    writer.join().expect("no panic");
+    assert_eq!(text, TEXT);
+    // a second reader would wait for ever, or find nothing and take that for all there is
+    assert!(matches!(
+        open(&source.clone()),
+        Err(SourceError::ReadOnce { .. })
+    ));
 }

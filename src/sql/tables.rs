@@ -1,22 +1,42 @@
 //! Statements about tables: what they are, how they are made and changed, who may use them.
 
 use crate::evolve::{Changes, Widening};
-use crate::schema::{Column, ColumnType, Schema};
+use crate::schema::{
+    Column, ColumnType, DefaultValue, Distribution, Nullability, Schema, SortKey, TableDefinition,
+};
 
 use super::{LedgerNames, Statement, TableName, identifier, literal};
 
-/// The columns of a table, its OID in front: (oid, name, type, not null, has default), in order.
-/// No row if there is no such table.
+/// Relations of the table's name in whatever case, with their columns in order: (schema, name, kind, OID, column, type,
+/// not null, has default, default). A schema without them is one row of its name and NULLs; no row if there is none.
 pub fn describe_table(table: &TableName) -> Statement {
     Statement::text(format!(
-        "SELECT c.oid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef \
-         FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
-         WHERE n.nspname = {} AND c.relname = {} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped \
-         ORDER BY a.attnum",
-        literal(&table.schema),
-        literal(&table.table)
+        "SELECT n.nspname, c.relname, c.relkind, c.oid, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+         a.atthasdef, d.adsrc \
+         FROM pg_catalog.pg_namespace n \
+         LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND LOWER(c.relname) = LOWER({}) \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+         WHERE LOWER(n.nspname) = LOWER({}) ORDER BY n.nspname, c.relname, a.attnum",
+        literal(&table.table),
+        literal(&table.schema)
+    ))
+}
+
+/// What a view was made by, as far as the catalog keeps it.
+pub fn view_definition(view: &TableName) -> Statement {
+    Statement::text(format!(
+        "SELECT definition FROM pg_catalog.pg_views WHERE schemaname = {} AND viewname = {}",
+        literal(&view.schema),
+        literal(&view.table)
+    ))
+}
+
+/// One row if the schema is external: (what it is of, the database there).
+pub fn external_schema(schema: &str) -> Statement {
+    Statement::text(format!(
+        "SELECT eskind, databasename FROM svv_external_schemas WHERE schemaname = {}",
+        literal(schema)
     ))
 }
 
@@ -26,14 +46,6 @@ pub fn schemas_with_table(name: &str) -> Statement {
         "SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relname = {} AND c.relkind = 'r' ORDER BY n.nspname",
         literal(name)
-    ))
-}
-
-/// One row if the schema exists.
-pub fn schema_exists(schema: &str) -> Statement {
-    Statement::text(format!(
-        "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {}",
-        literal(schema)
     ))
 }
 
@@ -70,25 +82,66 @@ pub fn describe_target(table: &TableName, schema: &Schema) -> Statement {
 
 /// CREATE TABLE of the target.
 pub fn create_table(table: &TableName, schema: &Schema) -> Statement {
-    let columns: Vec<String> = schema
-        .columns
-        .iter()
-        .map(|c| format!("{} {}", identifier(&c.name), c.target))
-        .collect();
+    let columns: Vec<String> = schema.columns.iter().map(column_definition).collect();
     Statement::text(format!(
-        "CREATE TABLE {} ({})",
+        "CREATE TABLE {} ({}){}",
         table.quoted(),
-        columns.join(", ")
+        columns.join(", "),
+        table_attributes(&schema.table)
     ))
+}
+
+/// A column as CREATE TABLE and ADD COLUMN define it.
+fn column_definition(column: &Column) -> String {
+    let mut text = format!("{} {}", identifier(&column.name), column.target);
+    if let Some(default) = &column.definition.default {
+        let literal = match default {
+            DefaultValue::Boolean(true) => "TRUE".to_owned(),
+            DefaultValue::Boolean(false) => "FALSE".to_owned(),
+            // a JSON number
+            DefaultValue::Number(number) => number.clone(),
+            DefaultValue::Text(text) => literal(text),
+        };
+        text.push_str(&format!(" DEFAULT {literal}"));
+    }
+    if let Some(encoding) = column.definition.encode {
+        text.push_str(&format!(" ENCODE {encoding}"));
+    }
+    if column.nullability == Nullability::Required {
+        text.push_str(" NOT NULL");
+    }
+    text
+}
+
+fn table_attributes(table: &TableDefinition) -> String {
+    let list = |columns: &[String]| {
+        let columns: Vec<String> = columns.iter().map(|name| identifier(name)).collect();
+        columns.join(", ")
+    };
+    let distribution = match &table.distribution {
+        None => String::new(),
+        Some(Distribution::Auto) => " DISTSTYLE AUTO".to_owned(),
+        Some(Distribution::Even) => " DISTSTYLE EVEN".to_owned(),
+        Some(Distribution::All) => " DISTSTYLE ALL".to_owned(),
+        Some(Distribution::Key(column)) => {
+            format!(" DISTSTYLE KEY DISTKEY ({})", identifier(column))
+        }
+    };
+    let sort_key = match &table.sort_key {
+        None => String::new(),
+        Some(SortKey::Auto) => " SORTKEY AUTO".to_owned(),
+        Some(SortKey::Compound(columns)) => format!(" COMPOUND SORTKEY ({})", list(columns)),
+        Some(SortKey::Interleaved(columns)) => format!(" INTERLEAVED SORTKEY ({})", list(columns)),
+    };
+    distribution + &sort_key
 }
 
 /// ALTER TABLE that adds a column; a transaction may do it.
 pub fn add_column(table: &TableName, column: &Column) -> Statement {
     Statement::text(format!(
-        "ALTER TABLE {} ADD COLUMN {} {}",
+        "ALTER TABLE {} ADD COLUMN {}",
         table.quoted(),
-        identifier(&column.name),
-        column.target
+        column_definition(column)
     ))
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::ledger::{Condition, Entry, Lineage, Literal, Origin};
-use crate::schema::{ColumnType, Nullability, Schema};
+use crate::schema::{
+    Column, ColumnType, DefaultValue, Definition, Distribution, Encoding, Nullability, Schema,
+    SortKey, TableDefinition,
+};
 
 fn table(schema: &str, table: &str) -> TableName {
     TableName {
@@ -276,4 +279,82 @@ fn inserts_are_bounded_in_rows_and_bytes() {
         }
     }
     assert_eq!(insert(2_500, 4).len(), 4);
+}
+
+#[test]
+fn a_new_table_is_created_as_it_is_defined() {
+    let target = table("public", "t");
+    let column = |name: &str, target, nullability, encode, default| {
+        Column::new(name, target, nullability).with_definition(Definition { encode, default })
+    };
+    let text = DefaultValue::Text("it's \\ x".into());
+    use Nullability::{Nullable, Present, Required};
+    let mut schema = Schema::of(vec![
+        column(
+            "Id",
+            ColumnType::BigInt,
+            Required,
+            Some(Encoding::Raw),
+            None,
+        ),
+        column(
+            "n",
+            ColumnType::Decimal {
+                precision: 5,
+                scale: 2,
+            },
+            Present,
+            None,
+            Some(DefaultValue::Number("1.50".into())),
+        ),
+        column(
+            "yes",
+            ColumnType::Boolean,
+            Required,
+            None,
+            Some(DefaultValue::Boolean(true)),
+        ),
+        column(
+            "name",
+            ColumnType::Varchar(9),
+            Nullable,
+            Some(Encoding::Zstd),
+            Some(text),
+        ),
+    ]);
+    let columns = "\"Id\" BIGINT ENCODE RAW NOT NULL, \"n\" DECIMAL(5,2) DEFAULT 1.50, \
+         \"yes\" BOOLEAN DEFAULT TRUE NOT NULL, \"name\" VARCHAR(9) DEFAULT 'it''s \\\\ x' ENCODE ZSTD";
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    for (distribution, sort_key, expected) in [
+        (None, None, ""),
+        (
+            Some(Distribution::Auto),
+            Some(SortKey::Auto),
+            " DISTSTYLE AUTO SORTKEY AUTO",
+        ),
+        (
+            Some(Distribution::Even),
+            Some(SortKey::Compound(names(&["Id", "n"]))),
+            " DISTSTYLE EVEN COMPOUND SORTKEY (\"Id\", \"n\")",
+        ),
+        (
+            Some(Distribution::Key("a\"b".into())),
+            Some(SortKey::Interleaved(names(&["n"]))),
+            " DISTSTYLE KEY DISTKEY (\"a\"\"b\") INTERLEAVED SORTKEY (\"n\")",
+        ),
+        (Some(Distribution::All), None, " DISTSTYLE ALL"),
+    ] {
+        schema.table = TableDefinition {
+            distribution,
+            sort_key,
+        };
+        assert_eq!(
+            create_table(&target, &schema).to_string(),
+            format!("CREATE TABLE \"public\".\"t\" ({columns}){expected}")
+        );
+    }
+    assert_eq!(
+        add_column(&target, &schema.columns[2]).to_string(),
+        "ALTER TABLE \"public\".\"t\" ADD COLUMN \"yes\" BOOLEAN DEFAULT TRUE NOT NULL"
+    );
 }

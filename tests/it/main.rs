@@ -2,18 +2,29 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod case;
 mod clean;
 mod cli;
 mod compose;
+#[cfg(feature = "proof")]
+mod crash;
 mod evolve;
 mod faults;
 mod history;
+mod impostor;
 mod limits;
 mod load;
+mod messages;
 mod modes;
+mod notes;
 mod parts;
+mod passwords;
 mod pipeline;
 mod recovery;
 mod rejects;
+mod schema;
 mod staging;
 mod support;
+mod targets;
+mod tls;
+mod world;

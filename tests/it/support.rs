@@ -176,7 +176,8 @@ pub(crate) fn start(command: &mut Command) -> Child {
         .expect("the program starts")
 }
 
-fn psql() -> Command {
+/// The stack's psql.
+pub(crate) fn psql() -> Command {
     let private = Path::new(&variable("LOCAL_REDSHIFT_POSTGRES_BIN")).join("psql");
     let mut command = Command::new(if private.exists() {
         private.as_os_str()
@@ -213,7 +214,7 @@ pub(crate) fn sql_behind(statements: &str) -> String {
     run.stdout.trim_end().to_owned()
 }
 
-fn behind() -> Command {
+pub(crate) fn behind() -> Command {
     let mut command = psql();
     command
         .args([
@@ -594,13 +595,15 @@ impl Faults {
 
     /// What fired: the rule of each, in order.
     pub(crate) fn fired(&self) -> Vec<String> {
-        let rule = |line: &String| {
-            let firing: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
-            firing["rule"].as_str().expect("a text").to_owned()
-        };
+        let rule = |firing: &serde_json::Value| firing["rule"].as_str().map(str::to_owned);
+        self.log().iter().filter_map(rule).collect()
+    }
+
+    /// What fired, and what was noted, as the stack tells it.
+    pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         control(&format!("log {}\n", self.0))
             .iter()
-            .map(rule)
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
             .collect()
     }
 }

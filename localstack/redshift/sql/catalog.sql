@@ -72,18 +72,22 @@ END $$;
 DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_namespace', '{}', '',
     'pg_catalog.pg_namespace AS base WHERE nspname NOT IN (''local_redshift'', ''pg_toast'')'); END $$;
 
--- Neither sequences nor TOAST exist there. 9 is DISTSTYLE AUTO(ALL), what a new table has. A primary key or unique
+-- Neither sequences nor TOAST exist there, and no external table is in it. A materialized view is a view (CODE: dbt asks
+-- pg_views for it); one that is bound late has no columns (CODE: amazon-redshift-utils: relnatts; dbt: of them only
+-- pg_get_late_binding_view_cols() tells). 9 is DISTSTYLE AUTO(ALL), what a new table has. A primary key or unique
 -- constraint shows as an index, though there is none. Source: drivers look for primary keys there (awswrangler,
 -- redshift_connector).
 DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_class',
     '{"relchecks": "0::smallint",
+      "relkind": "(CASE base.relkind WHEN ''m'' THEN ''v'' ELSE base.relkind END)::\"char\"",
+      "relnatts": "CASE WHEN base.oid IN (SELECT view_oid FROM local_redshift.late_binding_view) THEN 0::smallint ELSE base.relnatts END",
       "relhasindex": "(base.relhasindex OR base.oid IN (SELECT key.table_oid FROM local_redshift.table_constraint AS key WHERE key.kind <> ''f''))"}',
     ', base.tableoid AS tableoid, coalesce(attributes.diststyle, 0::smallint) AS reldiststyle, false AS relhasoids,
     EXISTS (SELECT FROM local_redshift.table_constraint AS key WHERE key.table_oid = base.oid AND key.kind = ''p'')
         AS relhaspkey',
     'pg_catalog.pg_class AS base
     LEFT JOIN local_redshift.table_attribute AS attributes ON attributes.table_oid = base.oid
-    WHERE base.relkind NOT IN (''S'', ''t'')
+    WHERE base.relkind NOT IN (''S'', ''t'', ''f'')
       AND base.relnamespace <> ''local_redshift''::pg_catalog.regnamespace
       AND base.relnamespace <> ''pg_toast''::pg_catalog.regnamespace',
     '{"oid": "key.oid", "relname": "key.name", "relnamespace": "base.relnamespace", "relowner": "base.relowner",
@@ -103,7 +107,9 @@ DO $$ BEGIN PERFORM local_redshift.stand_in_with_keys('pg_catalog.pg_attribute',
         * array_position(attributes.sortkey, base.attnum), 0) AS attsortkeyord',
     'pg_catalog.pg_attribute AS base
     LEFT JOIN local_redshift.table_attribute AS attributes ON attributes.table_oid = base.attrelid
-    LEFT JOIN local_redshift.column_encoding AS kept ON kept.table_oid = base.attrelid AND kept.attnum = base.attnum',
+    LEFT JOIN local_redshift.column_encoding AS kept ON kept.table_oid = base.attrelid AND kept.attnum = base.attnum
+    WHERE base.attrelid NOT IN (SELECT view_oid FROM local_redshift.late_binding_view
+        UNION ALL SELECT table_oid FROM local_redshift.external_table)',
     (SELECT jsonb_object_agg(attname, 'base.' || quote_ident(attname)) FROM pg_catalog.pg_attribute
         WHERE attrelid = 'pg_catalog.pg_attribute'::regclass AND attnum > 0)
         || '{"attrelid": "key.oid", "attnum": "place::smallint", "attnotnull": "false", "atthasdef": "false"}',
@@ -189,7 +195,16 @@ CREATE VIEW local_redshift.pg_indexes AS
     WHERE key.kind IN ('p', 'u');
 
 DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_tables', '{}', '', 'pg_catalog.pg_tables AS base WHERE schemaname <> ''local_redshift'''); END $$;
-DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_views', '{}', '', 'pg_catalog.pg_views AS base WHERE schemaname <> ''local_redshift'''); END $$;
+-- Of a view that is bound late, and of a materialized one, it has the whole statement. CODE: dbt and data catalogs look
+-- for its words.
+DO $$ BEGIN PERFORM local_redshift.stand_in('pg_catalog.pg_views',
+    '{"definition": "CASE WHEN view_oid IS NULL THEN base.definition ELSE format(''create view %I.%I as %s with no schema binding;'', base.schemaname, base.viewname, rtrim(base.definition, '';'')) END"}',
+    '', 'pg_catalog.pg_views AS base
+    LEFT JOIN local_redshift.late_binding_view ON view_oid = to_regclass(format(''%I.%I'', base.schemaname, base.viewname))
+    WHERE schemaname <> ''local_redshift''
+    UNION ALL
+    SELECT schemaname, matviewname, matviewowner, format(''create materialized view %I.%I as %s'', schemaname, matviewname, definition)
+    FROM pg_catalog.pg_matviews'); END $$;
 
 -- Redshift: PG_USER.
 CREATE VIEW local_redshift.pg_user AS
@@ -199,12 +214,30 @@ CREATE VIEW local_redshift.pg_user AS
     FROM pg_catalog.pg_roles WHERE rolcanlogin;
 
 ------------------------------------------------------------------------------------------------
+-- Relations whose columns are not in PostgreSQL's catalog: views that are bound late, and external tables
+
+CREATE VIEW local_redshift.other_relation AS
+    SELECT pg_class.oid AS relation_oid, nspname, relname, relkind, relowner, location, format, partitions
+    FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    LEFT JOIN local_redshift.late_binding_view ON view_oid = pg_class.oid
+    LEFT JOIN local_redshift.external_table ON table_oid = pg_class.oid
+    WHERE view_oid IS NOT NULL OR table_oid IS NOT NULL;
+CREATE VIEW local_redshift.other_column AS
+    SELECT other_relation.*, attname, attnum, atttypid, atttypmod, format_type(atttypid, atttypmod) AS type,
+        greatest(attnum - (SELECT count(*) FROM pg_catalog.pg_attribute AS own
+            WHERE own.attrelid = relation_oid AND own.attnum > 0) + partitions, 0)::integer AS part_key
+    FROM local_redshift.other_relation
+    JOIN pg_catalog.pg_attribute ON attrelid = relation_oid AND attnum > 0 AND NOT attisdropped
+    WHERE pg_has_role(relowner, 'USAGE') OR has_any_column_privilege(relation_oid, 'SELECT')
+    ORDER BY nspname, relname, attnum;
+
+------------------------------------------------------------------------------------------------
 -- information_schema
 
 DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.schemata', '{}', '',
     'information_schema.schemata AS base WHERE schema_name NOT IN (''local_redshift'', ''pg_toast'')'); END $$;
 DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.tables', '{}', '',
-    'information_schema.tables AS base WHERE table_schema <> ''local_redshift'''); END $$;
+    'information_schema.tables AS base WHERE table_schema <> ''local_redshift'' AND table_type <> ''FOREIGN'''); END $$;
 DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.views', '{}', '',
     'information_schema.views AS base WHERE table_schema <> ''local_redshift'''); END $$;
 DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.columns',
@@ -212,7 +245,8 @@ DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.columns',
     'information_schema.columns AS base LEFT JOIN local_redshift.identity_column ON base.is_identity = ''YES''
         AND attnum = base.ordinal_position
         AND table_oid = to_regclass(format(''%I.%I'', base.table_schema, base.table_name))
-    WHERE table_schema <> ''local_redshift'''); END $$;
+    WHERE table_schema <> ''local_redshift''
+      AND (base.table_schema, base.table_name) NOT IN (SELECT nspname, relname FROM local_redshift.other_relation)'); END $$;
 DO $$ BEGIN PERFORM local_redshift.stand_in('information_schema.check_constraints', '{}', '',
     'information_schema.check_constraints AS base WHERE constraint_schema IN (''pg_catalog'', ''information_schema'')'); END $$;
 
@@ -254,6 +288,7 @@ CREATE VIEW local_redshift.referential_constraints AS
 
 GRANT SELECT ON ALL TABLES IN SCHEMA local_redshift TO PUBLIC;
 REVOKE ALL ON local_redshift.table_attribute, local_redshift.column_encoding, local_redshift.table_constraint,
+    local_redshift.late_binding_view, local_redshift.external_schema, local_redshift.external_table,
     local_redshift.load_history, local_redshift.load_file, local_redshift.load_error FROM PUBLIC;
 
 ------------------------------------------------------------------------------------------------
@@ -261,11 +296,11 @@ REVOKE ALL ON local_redshift.table_attribute, local_redshift.column_encoding, lo
 
 -- A user's tables and views and their columns, as far as the user may see them.
 CREATE VIEW local_redshift.relation_place AS
-    SELECT pg_class.oid AS table_oid, nspname, relname, relkind, relowner, relacl, diststyle, distkey, sortkey, interleaved,
-        sort_auto, encode_auto
+    SELECT pg_class.oid AS table_oid, nspname, relname, CASE relkind WHEN 'm' THEN 'v' ELSE relkind END AS relkind, relowner,
+        relacl, diststyle, distkey, sortkey, interleaved, sort_auto, encode_auto
     FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
     LEFT JOIN local_redshift.table_attribute ON table_attribute.table_oid = pg_class.oid
-    WHERE relkind IN ('r', 'v') AND nspname NOT IN ('local_redshift', 'pg_toast')
+    WHERE relkind IN ('r', 'v', 'm') AND nspname NOT IN ('local_redshift', 'pg_toast')
       AND (pg_has_role(relowner, 'USAGE') OR has_any_column_privilege(pg_class.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
           OR has_table_privilege(pg_class.oid, 'SELECT, INSERT, UPDATE, DELETE, REFERENCES'));
 CREATE VIEW local_redshift.column_place AS
@@ -276,6 +311,33 @@ CREATE VIEW local_redshift.column_place AS
     JOIN local_redshift.pg_attribute AS att ON attrelid = table_oid AND attnum > 0 AND NOT attisdropped
     LEFT JOIN local_redshift.pg_attrdef ON adrelid = table_oid AND adnum = attnum
     ORDER BY nspname, relname, attnum;
+
+-- Redshift: SVV_EXTERNAL_SCHEMAS, SVV_EXTERNAL_TABLES, SVV_EXTERNAL_COLUMNS; PG_GET_LATE_BINDING_VIEW_COLS. Users who are
+-- not superusers see what they may use.
+CREATE VIEW pg_catalog.pg_external_schema AS
+    SELECT schema_oid AS esoid, kind AS eskind, database_name AS esdbname, options AS esoptions
+    FROM local_redshift.external_schema;
+CREATE VIEW pg_catalog.svv_external_schemas AS
+    SELECT schema_oid AS esoid, kind AS eskind, nspname AS schemaname, nspowner::integer AS esowner,
+        database_name AS databasename, options AS esoptions
+    FROM local_redshift.external_schema JOIN pg_catalog.pg_namespace ON pg_namespace.oid = schema_oid
+    WHERE has_schema_privilege(schema_oid, 'USAGE');
+CREATE VIEW pg_catalog.svv_external_tables AS
+    SELECT current_database()::text AS redshift_database_name, nspname::text AS schemaname, relname::text AS tablename,
+        'TABLE'::text AS tabletype, location, format AS input_format, NULL::text AS output_format,
+        NULL::text AS serialization_lib, NULL::text AS serde_parameters, 0 AS compressed, NULL::text AS parameters
+    FROM local_redshift.other_relation
+    WHERE relkind = 'f' AND has_schema_privilege(nspname::text, 'USAGE');
+CREATE VIEW pg_catalog.svv_external_columns AS
+    SELECT current_database()::text AS redshift_database_name, nspname::text AS schemaname, relname::text AS tablename,
+        attname::text AS columnname, type AS external_type, attnum::integer AS columnnum, part_key, NULL::text AS is_nullable
+    FROM local_redshift.other_column
+    WHERE relkind = 'f' AND has_schema_privilege(nspname::text, 'USAGE');
+CREATE FUNCTION pg_catalog.pg_get_late_binding_view_cols() RETURNS SETOF record
+    LANGUAGE sql STABLE AS $$
+    SELECT nspname, relname, attname, type::varchar, attnum::integer FROM local_redshift.other_column WHERE relkind = 'v' $$;
+CREATE FUNCTION pg_catalog.pg_get_external_tables() RETURNS SETOF record
+    LANGUAGE sql STABLE AS $$ SELECT NULL::name WHERE false $$;
 
 -- Redshift: PG_TABLE_DEF.
 CREATE VIEW pg_catalog.pg_table_def AS
@@ -300,7 +362,9 @@ CREATE VIEW pg_catalog.svv_tables AS
     SELECT current_database()::text AS table_catalog, nspname::text AS table_schema, relname::text AS table_name,
         CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
         obj_description(table_oid, 'pg_class') AS remarks
-    FROM local_redshift.relation_place;
+    FROM local_redshift.relation_place
+    UNION ALL
+    SELECT redshift_database_name, schemaname, tablename, 'EXTERNAL TABLE', NULL FROM pg_catalog.svv_external_tables;
 CREATE VIEW pg_catalog.svv_columns AS
     SELECT current_database()::text AS table_catalog, nspname::text AS table_schema, relname::text AS table_name,
         attname::text AS column_name, attnum::integer AS ordinal_position, adsrc AS column_default,
@@ -314,7 +378,16 @@ CREATE VIEW pg_catalog.svv_columns AS
         NULL::text AS character_set_schema, NULL::text AS character_set_name, NULL::text AS collation_catalog,
         NULL::text AS collation_schema, NULL::text AS collation_name, NULL::text AS domain_name,
         col_description(table_oid, attnum) AS remarks
-    FROM local_redshift.column_place;
+    FROM local_redshift.column_place
+    UNION ALL
+    SELECT current_database(), nspname, relname, attname, attnum, NULL, 'YES', format_type(atttypid, NULL),
+        information_schema._pg_char_max_length(atttypid, atttypmod),
+        information_schema._pg_numeric_precision(atttypid, atttypmod),
+        information_schema._pg_numeric_precision_radix(atttypid, atttypmod),
+        information_schema._pg_numeric_scale(atttypid, atttypmod),
+        information_schema._pg_datetime_precision(atttypid, atttypmod),
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM local_redshift.other_column;
 
 -- Redshift: SVV_REDSHIFT_SCHEMAS, SVV_REDSHIFT_TABLES, SVV_REDSHIFT_COLUMNS; SVV_ALL_SCHEMAS, SVV_ALL_TABLES,
 -- SVV_ALL_COLUMNS: the local database is the only one.
@@ -322,11 +395,16 @@ CREATE VIEW pg_catalog.svv_redshift_schemas AS
     SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name,
         nspowner::integer AS schema_owner, 'local'::varchar(128) AS schema_type,
         array_to_string(nspacl, '~')::varchar(128) AS schema_acl, NULL::varchar(128) AS schema_option
-    FROM local_redshift.pg_namespace WHERE has_schema_privilege(oid, 'USAGE');
+    FROM local_redshift.pg_namespace
+    WHERE has_schema_privilege(oid, 'USAGE') AND oid NOT IN (SELECT schema_oid FROM local_redshift.external_schema);
 CREATE VIEW pg_catalog.svv_all_schemas AS
     SELECT database_name, schema_name, schema_owner, schema_type, schema_acl, NULL::varchar(128) AS source_database,
         schema_option
-    FROM pg_catalog.svv_redshift_schemas;
+    FROM pg_catalog.svv_redshift_schemas
+    UNION ALL
+    SELECT current_database()::varchar(128), schemaname::varchar(128), esowner, 'external'::varchar(128), NULL::varchar(128),
+        databasename::varchar(128), esoptions::varchar(128)
+    FROM pg_catalog.svv_external_schemas;
 CREATE VIEW pg_catalog.svv_redshift_tables AS
     SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name,
         relname::varchar(128) AS table_name, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END::varchar(128) AS table_type,
@@ -336,7 +414,11 @@ CREATE VIEW pg_catalog.svv_redshift_tables AS
     FROM local_redshift.relation_place;
 CREATE VIEW pg_catalog.svv_all_tables AS
     SELECT database_name, schema_name, table_name, table_acl, table_type, remarks, table_owner
-    FROM pg_catalog.svv_redshift_tables;
+    FROM pg_catalog.svv_redshift_tables
+    UNION ALL
+    SELECT redshift_database_name::varchar(128), schemaname::varchar(128), tablename::varchar(128), NULL::varchar(128),
+        'EXTERNAL TABLE'::varchar(128), NULL::varchar(256), NULL::varchar(128)
+    FROM pg_catalog.svv_external_tables;
 CREATE VIEW pg_catalog.svv_redshift_columns AS
     SELECT current_database()::varchar(128) AS database_name, nspname::varchar(128) AS schema_name,
         relname::varchar(128) AS table_name, attname::varchar(128) AS column_name, attnum::integer AS ordinal_position,
@@ -357,24 +439,6 @@ CREATE VIEW pg_catalog.svv_redshift_databases AS
         array_to_string(datacl, '~')::varchar(128) AS database_acl, NULL::varchar(128) AS database_options,
         'Snapshot Isolation'::varchar(128) AS database_isolation_level
     FROM pg_catalog.pg_database WHERE NOT datistemplate;
-
--- Redshift: SVV_EXTERNAL_SCHEMAS, SVV_EXTERNAL_TABLES, SVV_EXTERNAL_COLUMNS; PG_GET_LATE_BINDING_VIEW_COLS: there are none.
-CREATE VIEW pg_catalog.svv_external_schemas AS
-    SELECT NULL::oid AS esoid, NULL::smallint AS eskind, NULL::name AS schemaname, NULL::integer AS esowner,
-        NULL::text AS databasename, NULL::text AS esoptions WHERE false;
-CREATE VIEW pg_catalog.svv_external_tables AS
-    SELECT NULL::text AS redshift_database_name, NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS tabletype,
-        NULL::text AS location, NULL::text AS input_format, NULL::text AS output_format, NULL::text AS serialization_lib,
-        NULL::text AS serde_parameters, NULL::integer AS compressed, NULL::text AS parameters WHERE false;
-CREATE VIEW pg_catalog.svv_external_columns AS
-    SELECT NULL::text AS redshift_database_name, NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS columnname,
-        NULL::text AS external_type, NULL::integer AS columnnum, NULL::integer AS part_key, NULL::text AS is_nullable
-    WHERE false;
-CREATE FUNCTION pg_catalog.pg_get_late_binding_view_cols() RETURNS SETOF record
-    LANGUAGE sql STABLE AS $$
-    SELECT NULL::name, NULL::name, NULL::name, NULL::varchar, NULL::integer WHERE false $$;
-CREATE FUNCTION pg_catalog.pg_get_external_tables() RETURNS SETOF record
-    LANGUAGE sql STABLE AS $$ SELECT NULL::name WHERE false $$;
 
 -- Redshift: SVV_TABLE_INFO: superusers alone; tables that hold rows alone. Rows are counted; sizes are PostgreSQL's.
 CREATE FUNCTION local_redshift.row_count(counted oid) RETURNS bigint
@@ -420,5 +484,6 @@ CREATE VIEW pg_catalog.svv_table_info AS
 GRANT SELECT ON pg_catalog.pg_table_def, pg_catalog.pg_class_info, pg_catalog.pg_proc_info, pg_catalog.svv_tables, pg_catalog.svv_columns,
     pg_catalog.svv_redshift_schemas, pg_catalog.svv_redshift_tables, pg_catalog.svv_redshift_columns,
     pg_catalog.svv_redshift_databases, pg_catalog.svv_all_schemas, pg_catalog.svv_all_tables, pg_catalog.svv_all_columns,
-    pg_catalog.svv_external_schemas, pg_catalog.svv_external_tables, pg_catalog.svv_external_columns,
+    pg_catalog.pg_external_schema, pg_catalog.svv_external_schemas, pg_catalog.svv_external_tables,
+    pg_catalog.svv_external_columns,
     pg_catalog.svv_table_info TO PUBLIC;

@@ -1,9 +1,11 @@
-//! The plans of faults that are set, how often each of their rules was met, and what fired.
+//! The plans of faults that are set, how often each of their rules was met, and what fired or was noted.
 //!
 //! Several plans stand side by side under names, so that tests in one stack do not disturb each other.
 //! Decides which fault a request or statement meets; carrying it out is `s3_proxy`'s and
 //! `statement_faults`'.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
@@ -13,16 +15,20 @@ use crate::faults::{DbFault, Operation, Rule, S3Fault, StatementKind, Target};
 /// Firings kept; the oldest go first.
 const KEPT: usize = 10_000;
 
-/// A fault that was met.
+/// A fault that was met, or what was noted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Firing {
     /// The plan's name
     pub plan: String,
     /// The rule, in canonical form
     pub rule: String,
-    /// `bucket/key` of the request, or the session's application_name. Never a statement: it may hold
-    /// secrets.
+    /// Operation of the request or kind of the statement; of several sent as one, the last. Never a statement: it may
+    /// hold secrets.
+    pub what: String,
+    /// `bucket/key` of the request; empty for a statement
     pub object: String,
+    /// What the client calls itself
+    pub by: String,
     /// Which match of the rule it was, from one
     pub occurrence: u32,
 }
@@ -36,7 +42,7 @@ pub struct Armed {
 #[derive(Debug, Default)]
 struct State {
     plans: Vec<Plan>,
-    fired: Vec<Firing>,
+    fired: VecDeque<Firing>,
 }
 
 #[derive(Debug)]
@@ -80,15 +86,22 @@ impl Armed {
     }
 
     /// The fault that a request to the S3 meets. `object` is `bucket/key`.
-    pub fn request(&self, asked: Operation, object: &str) -> Option<S3Fault> {
-        self.meet(object, |target| match target {
+    pub fn request(&self, asked: Operation, object: &str, client: &str) -> Option<S3Fault> {
+        let met = Met {
+            what: &asked,
+            object,
+            by: client,
+        };
+        self.meet(met, |target| match target {
             Target::S3 {
                 operation,
                 object: glob,
+                application,
                 fault,
             } => {
                 let is_meant = operation.is_none_or(|operation| operation == asked)
-                    && glob.as_ref().is_none_or(|glob| glob.matches(object));
+                    && glob.as_ref().is_none_or(|glob| glob.matches(object))
+                    && application.as_ref().is_none_or(|glob| glob.matches(client));
                 is_meant.then_some(*fault)
             }
             Target::Db { .. } => None,
@@ -97,7 +110,13 @@ impl Armed {
 
     /// The fault that statements sent as one meet, by kind and text.
     pub fn statements(&self, sent: &[(StatementKind, &str)], session_of: &str) -> Option<DbFault> {
-        self.meet(session_of, |target| match target {
+        let (what, _) = sent.last()?;
+        let met = Met {
+            what,
+            object: "",
+            by: session_of,
+        };
+        self.meet(met, |target| match target {
             Target::S3 { .. } => None,
             Target::Db {
                 statement,
@@ -106,7 +125,7 @@ impl Armed {
                 fault,
             } => {
                 let is_meant = |(kind, text): &(StatementKind, &str)| {
-                    statement.map_or(*kind != StatementKind::Connect, |one| one == *kind)
+                    statement.map_or(is_statement(*kind), |one| one == *kind)
                         && glob.as_ref().is_none_or(|glob| glob.matches(text))
                 };
                 let from = application
@@ -117,33 +136,49 @@ impl Armed {
         })
     }
 
-    /// Every rule that matches counts; of those whose turn it is the first fires.
-    fn meet<T>(&self, object: &str, matched: impl Fn(&Target) -> Option<T>) -> Option<T> {
+    /// Every rule that matches counts; of those whose turn it is the first that has a fault fires, and all that note do.
+    fn meet<T>(&self, met: Met<'_>, matched: impl Fn(&Target) -> Option<Option<T>>) -> Option<T> {
         let mut state = self.state();
         let State { plans, fired } = &mut *state;
-        let mut met = None;
+        let mut first = None;
         for plan in plans {
             for (rule, count) in &mut plan.rules {
                 let Some(fault) = matched(&rule.target) else {
                     continue;
                 };
                 *count = count.saturating_add(1);
-                if met.is_none() && rule.occurrence.is_due(*count) {
-                    met = Some(fault);
-                    if fired.len() == KEPT {
-                        fired.remove(0);
-                    }
-                    fired.push(Firing {
-                        plan: plan.name.clone(),
-                        rule: rule.to_string(),
-                        object: object.to_owned(),
-                        occurrence: *count,
-                    });
+                let is_too_late = fault.is_some() && first.is_some();
+                if is_too_late || !rule.occurrence.is_due(*count) {
+                    continue;
                 }
+                first = first.or(fault);
+                if fired.len() == KEPT {
+                    fired.pop_front();
+                }
+                fired.push_back(Firing {
+                    plan: plan.name.clone(),
+                    rule: rule.to_string(),
+                    what: met.what.to_string(),
+                    object: met.object.to_owned(),
+                    by: met.by.to_owned(),
+                    occurrence: *count,
+                });
             }
         }
-        met
+        first
     }
+}
+
+/// A request or a statement, as the log tells of it.
+struct Met<'a> {
+    what: &'a dyn fmt::Display,
+    object: &'a str,
+    by: &'a str,
+}
+
+/// What `any` means: neither the start of a session nor what is only prepared.
+fn is_statement(kind: StatementKind) -> bool {
+    !matches!(kind, StatementKind::Connect | StatementKind::Prepare)
 }
 
 #[cfg(test)]
@@ -163,25 +198,56 @@ mod tests {
     fn a_rule_fires_when_its_turn_comes_and_is_known_afterwards() {
         let armed = armed(&[("p", "s3 put b/*.parquet 2 => slow-down")]);
         let keys = ["b/1.parquet", "b/1.manifest", "b/2.parquet", "b/3.parquet"];
-        let met = keys.map(|key| armed.request(Operation::Put, key));
+        let met = keys.map(|key| armed.request(Operation::Put, key, "mine"));
         assert_eq!(met, [None, None, Some(S3Fault::SlowDown), None]);
-        assert_eq!(armed.request(Operation::Get, "b/1.parquet"), None);
+        assert_eq!(armed.request(Operation::Get, "b/1.parquet", "mine"), None);
         let log = armed.log(Some("p"));
         assert_eq!(log.len(), 1);
         assert_eq!(
+            log[0],
+            Firing {
+                plan: "p".into(),
+                rule: "s3 put b/*.parquet 2 => slow-down".into(),
+                what: "put".into(),
+                object: "b/2.parquet".into(),
+                by: "mine".into(),
+                occurrence: 2,
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_noted_goes_on_to_meet_its_fault() {
+        let armed = armed(&[
             (
-                log[0].object.as_str(),
-                log[0].occurrence,
-                log[0].rule.as_str()
+                "notes",
+                "db any app=mine every => note\ns3 any app=mine every => note",
             ),
-            ("b/2.parquet", 2, "s3 put b/*.parquet 2 => slow-down")
+            ("faults", "db commit => before\ns3 put => conflict"),
+        ]);
+        let put = |client| armed.request(Operation::Put, "b/k", client);
+        assert_eq!(put("mine"), Some(S3Fault::Conflict));
+        assert_eq!((put("mine"), put("theirs")), (None, None));
+        let sent = |kind| armed.statements(&[(kind, "")], "mine");
+        assert_eq!(sent(StatementKind::Connect), None);
+        assert_eq!(sent(StatementKind::Prepare), None);
+        assert_eq!(sent(StatementKind::Commit), Some(DbFault::Before));
+        let noted: Vec<String> = armed
+            .log(Some("notes"))
+            .into_iter()
+            .map(|one| one.what)
+            .collect();
+        assert_eq!(
+            noted,
+            ["put", "put", "commit"],
+            "neither connect nor prepare is any"
         );
     }
 
     #[test]
     fn of_two_rules_the_first_fires_and_both_count() {
         let armed = armed(&[("p", "s3 put every => slow-down\ns3 put 2.. => conflict")]);
-        let meet = || armed.request(Operation::Put, "b/k");
+        let meet = || armed.request(Operation::Put, "b/k", "");
         assert_eq!(
             (meet(), meet()),
             (Some(S3Fault::SlowDown), Some(S3Fault::SlowDown))

@@ -1,8 +1,9 @@
-//! What Redshift keeps of a table and PostgreSQL has no place for: how it gets there.
+//! What Redshift keeps of a relation and PostgreSQL has no place for: how it gets there.
 //!
-//! Distribution, sort keys, encodings, informational keys. The definition that PostgreSQL is given has none of them;
-//! instead it ends with a comment that holds them as JSON, which the event trigger in `sql/tables.sql` reads from
-//! `current_query()`: no query more, in either protocol. Whether columns exist and types fit is judged there.
+//! Distribution, sort keys, encodings, informational keys; that a view is bound late, that something is external. The
+//! definition that PostgreSQL is given has none of them; instead it ends with a comment that holds them as JSON, which
+//! the event triggers in `sql/tables.sql` and `sql/relations.sql` read from `current_query()`: no query more, in either
+//! protocol. Whether columns exist and types fit is judged there.
 
 use serde::Serialize;
 
@@ -89,7 +90,29 @@ pub struct Key {
     pub references: Vec<String>,
 }
 
-/// What a statement says of a table's attributes.
+/// What an external schema is of. Redshift: CREATE EXTERNAL SCHEMA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExternalSchema {
+    /// SVV_EXTERNAL_SCHEMAS.eskind
+    pub kind: i16,
+    /// The database there
+    pub database: String,
+    /// SVV_EXTERNAL_SCHEMAS.esoptions
+    pub options: Option<String>,
+}
+
+/// Where an external table is. Redshift: CREATE EXTERNAL TABLE.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExternalTable {
+    /// LOCATION
+    pub location: String,
+    /// STORED AS, in lower case
+    pub format: String,
+    /// How many of its columns, the last ones, it is partitioned by
+    pub partitions: usize,
+}
+
+/// What a statement says of a relation's attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attributes {
     /// DISTSTYLE
@@ -122,6 +145,15 @@ pub struct Attributes {
     /// The column whose type ALTER COLUMN TYPE changes
     #[serde(skip_serializing_if = "Option::is_none")]
     pub widened: Option<String>,
+    /// CREATE VIEW … WITH NO SCHEMA BINDING
+    #[serde(skip_serializing_if = "is_false")]
+    pub late_binding: bool,
+    /// CREATE EXTERNAL SCHEMA
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_schema: Option<ExternalSchema>,
+    /// CREATE EXTERNAL TABLE
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_table: Option<ExternalTable>,
 }
 
 #[expect(

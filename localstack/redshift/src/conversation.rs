@@ -445,10 +445,21 @@ impl Session<'_> {
         self.until_ready().await
     }
 
+    /// What was asked for fails by a fault.
+    async fn extended_failed(&mut self, failure: &Failure) -> io::Result<()> {
+        self.backend.fail().await?;
+        self.client.put_error(&failure.fields).await?;
+        self.skipping = true;
+        Ok(())
+    }
+
     async fn parse(&mut self, body: Bytes) -> io::Result<()> {
         let mut rest = body.clone();
         let name = wire::take_text(&mut rest).unwrap_or_default();
         let text = wire::take_text(&mut rest).unwrap_or_default();
+        if let Some(failure) = self.client.failure() {
+            return self.extended_failed(&failure).await;
+        }
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
             _ if text.len() > LARGEST => (Some(Verdict::Refused(too_large(text.len()))), None),
@@ -494,10 +505,7 @@ impl Session<'_> {
 
     async fn execute(&mut self, frame: Frame) -> io::Result<()> {
         if let Some(failure) = self.client.failure() {
-            self.backend.fail().await?;
-            self.client.put_error(&failure.fields).await?;
-            self.skipping = true;
-            return Ok(());
+            return self.extended_failed(&failure).await;
         }
         let mut rest = frame.body.clone();
         let portal = wire::take_text(&mut rest).unwrap_or_default();

@@ -56,6 +56,42 @@ pub fn table_definition(statement: &Statement<'_>) -> Edits {
     Ok(edits)
 }
 
+/// `CREATE MATERIALIZED VIEW v [attributes] [AUTO REFRESH YES | NO] AS …`: what PostgreSQL has no place for goes.
+/// Redshift: CREATE MATERIALIZED VIEW.
+///
+/// # Errors
+/// Attributes that Redshift does not have.
+pub fn materialized_view(statement: &Statement<'_>) -> Edits {
+    let Some(mut at) = statement.after_name(3) else {
+        return Ok(Vec::new());
+    };
+    let view = statement.name(at - 1);
+    at = statement.after_group(at).unwrap_or(at);
+    let mut edits = Vec::new();
+    let refresh = |at| statement.is_word(at, "AUTO") && statement.is_word(at + 1, "REFRESH");
+    while at < statement.tokens.len() && !statement.is_word(at, "AS") {
+        let end = (at..statement.tokens.len())
+            .find(|&end| refresh(end) || statement.is_word(end, "AS"))
+            .unwrap_or(statement.tokens.len());
+        if refresh(at) {
+            if !statement.is_one_of(at + 2, &["YES", "NO"]) {
+                return Err(syntax_error(statement.token(at + 2)));
+            }
+            edits.push(replaced(statement, at..at + 3, ""));
+            at += 3;
+            continue;
+        }
+        let before = Statement {
+            tokens: &statement.tokens[..end],
+            ..*statement
+        };
+        let (taken, _) = table_attributes(&before, &view, at, &mut Attributes::default())?;
+        edits.extend(taken);
+        at = end;
+    }
+    Ok(edits)
+}
+
 /// A column, LIKE or a key among the parts of a definition.
 fn definition_item(
     statement: &Statement<'_>,

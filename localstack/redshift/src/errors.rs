@@ -154,6 +154,20 @@ pub fn reworded(fields: Fields) -> Fields {
             let message = format!("{} (a limit of this local Redshift, not of Redshift)", fields.get(b'M'));
             fields.with(b'M', message)
         }
+        // What sql/relations.sql makes of what is external, and of views that are bound late.
+        "55000" if fields.get(b'M').contains("\"local_redshift_external\"") => fields
+            .without(b"DH")
+            .with(b'C', "0A000")
+            .with(b'M', "reading and filling an external table is not part of this local Redshift"),
+        "XX000" if fields.get(b'M').starts_with("could not open relation with OID") => fields
+            .without(b"DH")
+            .with(b'C', "0A000")
+            .with(
+                b'M',
+                "a view that is bound late to a table that was made anew is not part of this local Redshift",
+            ),
+        // PostgreSQL's advice is of triggers.
+        "42809" if fields.get(b'M').starts_with("cannot copy to") => fields.without(b"H"),
         "42804" if fields.get(b'M').starts_with("cannot subscript type super") => fields
             .without(b"DH")
             .with(b'C', "0A000")

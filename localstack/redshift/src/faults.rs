@@ -1,4 +1,4 @@
-//! Plans of faults: which request to the S3 or which statement to the database meets which fault.
+//! Plans of faults: which request to the S3 or which statement to the database meets which fault, or is noted.
 //!
 //! Pure: a plan is read from text, printed back in one canonical form and asked what it matches.
 //! Counting and carrying out are others' (`armed`, `s3_proxy`, `statement_faults`).
@@ -6,13 +6,14 @@
 //! A plan is lines, one rule each; blank lines and lines that begin with `#` mean nothing:
 //!
 //! ```text
-//! s3 OPERATION [OBJECT] [OCCURRENCE] => FAULT
+//! s3 OPERATION [OBJECT] [app=NAME] [OCCURRENCE] => FAULT
 //! db STATEMENT [TEXT] [app=NAME] [OCCURRENCE] => FAULT
 //! ```
 //!
-//! OBJECT is held against `bucket/key`, TEXT against the statement, NAME against the session's
-//! application_name; in each `*` stands for any characters. OCCURRENCE is `2` (the second match alone),
-//! `2..` (from the second on) or `every`; without it, the first.
+//! OBJECT is held against `bucket/key`, TEXT against the statement, NAME against what the client calls itself: the
+//! session's application_name, the application's name in the AWS SDK's user agent (AWS_SDK_UA_APP_ID); in each `*` stands
+//! for any characters. OCCURRENCE is `2` (the second match alone), `2..` (from the second on) or `every`; without it, the
+//! first. The FAULT `note` is none: what matches is written down, and goes on to meet what other rules have for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -61,11 +62,13 @@ const OPERATIONS: [(Operation, &str); 11] = [
     (Operation::Other, "other"),
 ];
 
-/// A statement by its first word; `connect` is the start of a session.
+/// A statement by its first word; `connect` is the start of a session, `prepare` that a statement is prepared (Parse).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatementKind {
     /// The start of a session, before authentication
     Connect,
+    /// A statement is prepared in the extended protocol, by Parse
+    Prepare,
     /// BEGIN, START
     Begin,
     /// LOCK
@@ -92,8 +95,9 @@ pub enum StatementKind {
     Other,
 }
 
-const STATEMENTS: [(StatementKind, &str); 13] = [
+const STATEMENTS: [(StatementKind, &str); 14] = [
     (StatementKind::Connect, "connect"),
+    (StatementKind::Prepare, "prepare"),
     (StatementKind::Begin, "begin"),
     (StatementKind::Lock, "lock"),
     (StatementKind::Update, "update"),
@@ -118,7 +122,8 @@ impl StatementKind {
             "with" => Self::Select,
             "end" => Self::Commit,
             "abort" => Self::Rollback,
-            "connect" => Self::Other,
+            // PREPARE itself is a statement like others.
+            "connect" | "prepare" => Self::Other,
             _ => by_name(&STATEMENTS, &word).unwrap_or(Self::Other),
         }
     }
@@ -253,19 +258,21 @@ pub enum Target {
         operation: Option<Operation>,
         /// Of which `bucket/key`; None for any
         object: Option<Glob>,
-        /// What befalls them
-        fault: S3Fault,
+        /// From clients of which name; None for any
+        application: Option<Glob>,
+        /// What befalls them; None if they are noted
+        fault: Option<S3Fault>,
     },
     /// Statements to the database
     Db {
-        /// Which; None for any but `connect`
+        /// Which; None for any but `connect` and `prepare`
         statement: Option<StatementKind>,
         /// Of which text; None for any
         text: Option<Glob>,
         /// From sessions of which application_name; None for any
         application: Option<Glob>,
-        /// What befalls them
-        fault: DbFault,
+        /// What befalls them; None if they are noted
+        fault: Option<DbFault>,
     },
 }
 
@@ -313,19 +320,20 @@ fn rule(line: &str) -> Result<Rule, String> {
     let mut words = what.split_whitespace();
     let place = words.next().ok_or("s3 or db is missing")?;
     let what = words.next().ok_or("what it is about is missing")?;
-    let details = details(words, place)?;
+    let details = details(words)?;
     let fault: Vec<&str> = fault.split_whitespace().collect();
     let target = match place {
         "s3" => Target::S3 {
             operation: any_or(&OPERATIONS, what, "an operation of S3")?,
             object: details.glob,
-            fault: s3_fault(&fault)?,
+            application: details.application,
+            fault: or_noted(&fault, s3_fault)?,
         },
         "db" => Target::Db {
             statement: any_or(&STATEMENTS, what, "a kind of statement")?,
             text: details.glob,
             application: details.application,
-            fault: db_fault(&fault)?,
+            fault: or_noted(&fault, db_fault)?,
         },
         other => return Err(format!("{} is neither s3 nor db", quoted(other))),
     };
@@ -343,7 +351,7 @@ fn consistent(target: &Target) -> Result<(), String> {
         // whose 200 a client may trust.
         Target::S3 {
             operation,
-            fault: S3Fault::ErrorIn200,
+            fault: Some(S3Fault::ErrorIn200),
             ..
         } if *operation != Some(Operation::CompleteUpload) => {
             Err("error-in-200 is for complete-upload".to_owned())
@@ -355,7 +363,7 @@ fn consistent(target: &Target) -> Result<(), String> {
         } => Err("connect has no text".to_owned()),
         Target::Db {
             statement: Some(StatementKind::Connect),
-            fault: DbFault::After | DbFault::AnswerLost | DbFault::SplitBytes,
+            fault: Some(DbFault::After | DbFault::AnswerLost | DbFault::SplitBytes),
             ..
         } => Err("connect takes before, black-hole, delay and error".to_owned()),
         _ => Ok(()),
@@ -368,12 +376,12 @@ struct Details {
     occurrence: Occurrence,
 }
 
-fn details<'a>(words: impl Iterator<Item = &'a str>, place: &str) -> Result<Details, String> {
+fn details<'a>(words: impl Iterator<Item = &'a str>) -> Result<Details, String> {
     let (mut glob, mut application, mut found) = (None, None, None);
     for word in words {
         let repeated = if let Some(occurrence) = occurrence(word)? {
             found.replace(occurrence).is_some()
-        } else if let Some(name) = word.strip_prefix("app=").filter(|_| place == "db") {
+        } else if let Some(name) = word.strip_prefix("app=") {
             application.replace(Glob(name.to_owned())).is_some()
         } else {
             glob.replace(Glob(word.to_owned())).is_some()
@@ -401,6 +409,17 @@ fn occurrence(word: &str) -> Result<Option<Occurrence>, String> {
         Ok(0) | Err(_) => Err(format!("{} counts no occurrence", quoted(word))),
         Ok(n) if digits.len() == word.len() => Ok(Some(Occurrence::Nth(n))),
         Ok(n) => Ok(Some(Occurrence::From(n))),
+    }
+}
+
+/// A fault, or `note`.
+fn or_noted<T>(
+    words: &[&str],
+    fault: fn(&[&str]) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match words {
+        ["note"] => Ok(None),
+        words => fault(words).map(Some),
     }
 }
 
@@ -510,11 +529,15 @@ impl fmt::Display for Rule {
         let name = |one: Option<&'static str>| one.unwrap_or("any");
         match &self.target {
             Target::S3 {
-                operation, object, ..
+                operation,
+                object,
+                application,
+                ..
             } => {
                 let operation = operation.as_ref().map(|one| name_of(&OPERATIONS, one));
                 write!(f, "s3 {}", name(operation))?;
                 word(f, "", object.as_ref())?;
+                word(f, "app=", application.as_ref())?;
             }
             Target::Db {
                 statement,
@@ -534,9 +557,16 @@ impl fmt::Display for Rule {
             Occurrence::From(n) => write!(f, " {n}.. => ")?,
         }
         match &self.target {
-            Target::S3 { fault, .. } => fault.fmt(f),
-            Target::Db { fault, .. } => fault.fmt(f),
+            Target::S3 { fault, .. } => noted_or(f, fault.as_ref()),
+            Target::Db { fault, .. } => noted_or(f, fault.as_ref()),
         }
+    }
+}
+
+fn noted_or(f: &mut fmt::Formatter<'_>, fault: Option<&impl fmt::Display>) -> fmt::Result {
+    match fault {
+        Some(fault) => fault.fmt(f),
+        None => f.write_str("note"),
     }
 }
 
@@ -592,6 +622,12 @@ mod tests {
             (
                 "db connect 2.. => error 57P01",
                 "db connect 2.. => error 57P01",
+            ),
+            ("db prepare => after", "db prepare 1 => after"),
+            ("db any every => note", "db any every => note"),
+            (
+                "s3 delete app=mine b/* every => note",
+                "s3 delete b/* app=mine every => note",
             ),
             (
                 "\n # nothing\n db copy => before \n\n",
@@ -650,6 +686,7 @@ mod tests {
             ),
             ("s3 put => slow", "line 1: `slow` is no fault here"),
             ("s3 put => before", "line 1: `before` is no fault here"),
+            ("s3 put => note 1", "line 1: `note 1` is no fault here"),
             (
                 "db copy => slow-down",
                 "line 1: `slow-down` is no fault here",
@@ -749,6 +786,7 @@ mod tests {
             ("ABORT", StatementKind::Rollback),
             ("vacuum", StatementKind::Other),
             ("connect", StatementKind::Other),
+            ("prepare", StatementKind::Other),
             ("", StatementKind::Other),
         ] {
             assert_eq!(StatementKind::of(word), kind, "{word}");
@@ -759,7 +797,7 @@ mod tests {
         #[test]
         fn what_is_read_is_printed_so_that_it_is_read_the_same(
             text in "(s3|db) (any|put|head|copy|commit|connect)( [a-z*/.=]{1,6})?( app=[a-z*]{0,3})?( [0-9]{1,3}(\\.\\.)?| every)? => \
-                     (slow-down|before|after|stall [0-9]{1,3}(\\.[0-9]{1,3})?|delay [0-9.]{1,4}|error [0-9A-Z]{4,5})",
+                     (slow-down|before|after|note|stall [0-9]{1,3}(\\.[0-9]{1,3})?|delay [0-9.]{1,4}|error [0-9A-Z]{4,5})",
         ) {
             if let Ok(rules) = parse(&text) {
                 let printed = rules[0].to_string();

@@ -42,6 +42,7 @@ pub mod catalog;
 mod clauses;
 pub mod attributes;
 pub mod ddl;
+pub mod spectrum;
 pub mod alteration;
 pub mod merge;
 pub mod missing;
@@ -96,7 +97,7 @@ pub mod health;
 pub mod stack;
 
 /// What makes a PostgreSQL judge: the files of `sql/` by name, in the order in which they are run.
-pub const SQL: [(&str, &str); 8] = [
+pub const SQL: [(&str, &str); 9] = [
     ("types.sql", include_str!("../sql/types.sql")),
     ("server.sql", include_str!("../sql/server.sql")),
     ("values.sql", include_str!("../sql/values.sql")),
@@ -104,5 +105,6 @@ pub const SQL: [(&str, &str); 8] = [
     ("functions.sql", include_str!("../sql/functions.sql")),
     ("loads.sql", include_str!("../sql/loads.sql")),
     ("tables.sql", include_str!("../sql/tables.sql")),
+    ("relations.sql", include_str!("../sql/relations.sql")),
     ("catalog.sql", include_str!("../sql/catalog.sql")),
 ];

@@ -229,10 +229,10 @@ fn chosen_cluster(arguments: &ArgMatches) -> Cluster {
 
 const AFTER_FAULT_HELP: &str = "\
 A plan is a rule a line:
-  s3 OPERATION [OBJECT] [OCCURRENCE] => FAULT
+  s3 OPERATION [OBJECT] [app=NAME] [OCCURRENCE] => FAULT
   db STATEMENT [TEXT] [app=NAME] [OCCURRENCE] => FAULT
-OBJECT is held against bucket/key, TEXT against the statement, NAME against application_name; `*` stands for any \
-characters. OCCURRENCE is 2, 2.. or every; without it, the first.
+OBJECT is held against bucket/key, TEXT against the statement, NAME against what the client calls itself; `*` stands for any \
+characters. OCCURRENCE is 2, 2.. or every; without it, the first. The fault `note` only writes down what matches.
 
   local-redshift fault plan mine 's3 put *.parquet 2 => slow-down' 'db commit => after'
   local-redshift fault log mine

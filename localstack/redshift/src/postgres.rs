@@ -277,7 +277,8 @@ const LOCALE: &str = if cfg!(target_os = "linux") {
     "C"
 };
 
-/// The stack is thrown away, so nothing needs to survive a crash of the machine. The last four make PostgreSQL read
+/// The stack is thrown away, so nothing needs to survive a crash of the machine; what a COMMIT acknowledged survives
+/// PostgreSQL's own. The last four make PostgreSQL read
 /// statements and passwords as Redshift does: backslashes in plain literals are escapes, a transaction sees one
 /// snapshot, passwords are kept as MD5.
 const SETTINGS: &str = "
@@ -285,7 +286,6 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0

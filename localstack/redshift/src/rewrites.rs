@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::attributes::Attributes;
+use crate::clauses::told;
 use crate::errors;
 use crate::repertoire;
 use crate::rules::{Refusal, missing, syntax_error};
@@ -238,14 +240,32 @@ pub fn temporary_names(statement: &Statement<'_>) -> Edits {
     Ok(edits)
 }
 
-/// `CREATE VIEW … WITH NO SCHEMA BINDING`: the words go; PostgreSQL binds the view at once.
+/// `CREATE VIEW … WITH NO SCHEMA BINDING`: the words go, and are told.
 ///
 /// # Errors
 /// None; the signature is that of a rule.
 pub fn late_binding(statement: &Statement<'_>) -> Edits {
     let end = statement.tokens.len();
-    if statement.is_word(end - 1, "BINDING") && statement.is_word(end - 4, "WITH") {
-        return Ok(vec![replaced(statement, end - 4..end, "")]);
+    if !(statement.is_word(end - 1, "BINDING") && statement.is_word(end - 4, "WITH")) {
+        return Ok(Vec::new());
+    }
+    let attributes = Attributes {
+        late_binding: true,
+        ..Attributes::default()
+    };
+    let mut edits = vec![replaced(statement, end - 4..end, "")];
+    edits.extend(told(statement, &attributes));
+    Ok(edits)
+}
+
+/// `REFRESH MATERIALIZED VIEW v [RESTRICT | CASCADE]`: PostgreSQL knows one way.
+///
+/// # Errors
+/// None; the signature is that of a rule.
+pub fn refresh(statement: &Statement<'_>) -> Edits {
+    let last = statement.tokens.len() - 1;
+    if last > 3 && statement.is_one_of(last, &["RESTRICT", "CASCADE"]) {
+        return Ok(vec![replaced(statement, last..last + 1, "")]);
     }
     Ok(Vec::new())
 }

@@ -14,6 +14,7 @@ use crate::ddl;
 use crate::merge;
 use crate::rewrites;
 use crate::rules::{Action, Interception, Refusal, Rule, When, Words};
+use crate::spectrum;
 use crate::token::{Edit, Statement};
 
 const FEATURES: &str = "Redshift: Unsupported PostgreSQL features";
@@ -173,7 +174,12 @@ pub const RULES: &[Rule] = &[
     rewritten("names with # are of temporary tables", "Redshift: CREATE TABLE", "…", rewrites::temporary_names),
     rewritten("table definitions", "Redshift: CREATE TABLE; CREATE TABLE AS", "CREATE [LOCAL] [TEMP|TEMPORARY] TABLE", ddl::table_definition),
     rewritten("changes of tables", "Redshift: ALTER TABLE", "ALTER TABLE", alteration::table_change),
-    rewritten("views that are bound late are bound at once", "Redshift: CREATE VIEW", "CREATE … VIEW … WITH NO SCHEMA BINDING", rewrites::late_binding),
+    rewritten("views that are bound late", "Redshift: CREATE VIEW", "CREATE … VIEW … WITH NO SCHEMA BINDING", rewrites::late_binding),
+    rewritten("materialized views", "Redshift: CREATE MATERIALIZED VIEW", "CREATE MATERIALIZED VIEW", ddl::materialized_view),
+    rewritten("materialized views made anew", "Redshift: REFRESH MATERIALIZED VIEW", "REFRESH MATERIALIZED VIEW", rewrites::refresh),
+    in_block(rule("nothing external is made in a transaction", "Redshift: CREATE EXTERNAL TABLE; the words: INFER", "CREATE EXTERNAL TABLE", Action::Refuse(Words::Exactly("25001", "CREATE EXTERNAL TABLE cannot run inside a transaction block")))),
+    rewritten("external schemas", "Redshift: CREATE EXTERNAL SCHEMA", "CREATE EXTERNAL SCHEMA", spectrum::schema),
+    rewritten("external tables", "Redshift: CREATE EXTERNAL TABLE", "CREATE EXTERNAL TABLE", spectrum::table),
     rewritten("MERGE", "Redshift: MERGE", "MERGE", merge::rewritten),
 
     // ---- Anything

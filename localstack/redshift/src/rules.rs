@@ -493,7 +493,7 @@ mod tests {
             ),
             (
                 "create view v as select a from t with no schema binding",
-                "create view v as select a from t ",
+                "create view v as select a from t  /*local_redshift {\"late_binding\":true}*/",
             ),
         ];
         for (source, expected) in cases {

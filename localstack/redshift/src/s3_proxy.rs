@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING, USER_AGENT,
+};
 use hyper::http::{HeaderMap, HeaderValue, request, response};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -137,7 +139,8 @@ async fn answer(
 ) -> Result<Outcome, AnyError> {
     let object = object_of(request.uri());
     let operation = operation_of(request.method(), request.uri());
-    match armed.request(operation, &object) {
+    let client = application_of(request.headers());
+    match armed.request(operation, &object, client) {
         Some(fault) => faulty(request, upstream, fault).await,
         None => {
             let (head, body) = request.into_parts();
@@ -403,6 +406,17 @@ fn operation_of(method: &Method, uri: &Uri) -> Operation {
     }
 }
 
+/// The name that a client of an AWS SDK was given (AWS_SDK_UA_APP_ID): `app/NAME` in its user agent.
+fn application_of(headers: &HeaderMap) -> &str {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    let mut words = agent.unwrap_or_default().split_whitespace();
+    words
+        .find_map(|word| word.strip_prefix("app/"))
+        .unwrap_or_default()
+}
+
 /// `bucket/key` of a path-style request, without percent signs.
 fn object_of(uri: &Uri) -> String {
     let path = uri.path().trim_start_matches('/').as_bytes();
@@ -480,6 +494,26 @@ mod tests {
                 "{method} {uri}"
             );
         }
+    }
+
+    #[test]
+    fn a_client_is_known_by_its_user_agent() {
+        for (agent, name) in [
+            (
+                "aws-sdk-rust/1.3.8 ua/2.1 os/linux lang/rust/1.95.0 app/mine",
+                "mine",
+            ),
+            (
+                "Boto3/1.40 md/Botocore#1.40 app/mine cfg/retry-mode#legacy",
+                "mine",
+            ),
+            ("curl/8.0", ""),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+            assert_eq!(application_of(&headers), name, "{agent}");
+        }
+        assert_eq!(application_of(&HeaderMap::new()), "");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What befalls the statements of one session: faults met frame by frame, in either protocol.
 //!
 //! Decides; sending, withholding and resetting are the client's side of the session, and failing the
-//! transaction is the session's. In the extended protocol a statement is met at its Execute, and its answer
-//! is lost with the Sync or Flush that would have brought it.
+//! transaction is the session's. In the extended protocol a statement is met at its Parse (as `prepare`) and at its
+//! Execute, and its answer is lost with the Sync or Flush that would have brought it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,8 +129,8 @@ impl StatementFaults {
         let sent = match frame.tag {
             b'P' => {
                 let (name, statement) = (text(), text());
-                self.statements.insert(name, statement);
-                return Met::Nothing;
+                self.statements.insert(name, statement.clone());
+                return self.prepared(&statement).await;
             }
             b'B' => {
                 let (portal, name) = (text(), text());
@@ -154,6 +154,19 @@ impl StatementFaults {
         };
         self.is_due = frame.tag == b'Q';
         self.meet(fault, kind).await
+    }
+
+    async fn prepared(&mut self, text: &Bytes) -> Met {
+        let kind = StatementKind::Prepare;
+        let source = std::str::from_utf8(text).unwrap_or_default();
+        let fault = self.armed.statements(&[(kind, source)], &self.application);
+        match fault {
+            Some(fault) => {
+                self.is_due = false;
+                self.meet(fault, kind).await
+            }
+            None => Met::Nothing,
+        }
     }
 
     /// The frame in hand is answered.
@@ -291,6 +304,18 @@ mod tests {
         assert_eq!(faults.answered(), Met::Nothing);
         assert_eq!(faults.frame(&frame(b'S', &[])).await, Met::Nothing);
         assert_eq!(faults.answered(), Met::Reset);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_only_prepared_is_met_at_its_parse() {
+        let mut faults = of("db prepare *from* => after\ndb prepare 2 => error 40001");
+        let parse = frame(b'P', &["s", "select 1 from t"]);
+        assert_eq!(faults.frame(&parse).await, Met::Nothing);
+        assert_eq!(faults.answered(), Met::Nothing);
+        assert_eq!(faults.frame(&frame(b'S', &[])).await, Met::Nothing);
+        assert_eq!(faults.answered(), Met::Reset);
+        assert_eq!(faults.frame(&parse).await, Met::Nothing);
+        assert!(faults.failure().is_some());
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -329,12 +329,30 @@ fn required_columns_want_a_value() {
         "{\"a\":1,\"b\":[]}\n{\"a\":1}\n {\"b\":0}\n{}\n{\"a\":null,\"b\":1}\n{\"a\":1,\"b\":null}\n",
         &columns,
     );
-    let missing = |column| format!("no value for column \"{column}\", which is not null");
+    let missing = |column| format!("no value for column \"{column}\", which is required");
     let wanted = ["b", "a", "a", "a", "b"].map(missing);
     assert_eq!(reasons(&decoded), wanted);
     let places: Vec<_> = decoded.rejects.iter().map(|r| (r.line, r.column)).collect();
     assert_eq!(places, [(2, 1), (3, 2), (4, 1), (5, 6), (6, 12)]);
     assert_eq!(cells(&decoded, 0), [Some("1".to_owned())]);
+}
+
+#[test]
+fn a_required_key_may_have_null() {
+    let mut columns = schema(&[("a", ColumnType::BigInt), ("b", ColumnType::Super)]);
+    for column in &mut columns.columns {
+        column.nullability = Nullability::Present;
+    }
+    let decoded = lines(
+        "{\"a\":1,\"b\":[]}\n{\"a\":1}\n{\"a\":null,\"b\":null}\n",
+        &columns,
+    );
+    assert_eq!(
+        reasons(&decoded),
+        ["no value for column \"b\", which is required"]
+    );
+    assert_eq!(cells(&decoded, 0), [Some("1".to_owned()), None]);
+    assert_eq!(cells(&decoded, 1), [Some("[]".to_owned()), None]);
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn a_stack_is_told_of_faults_by_its_binary() {
     );
     assert_eq!(
         text(&fault(&variables, &["log", "mine"]).stdout),
-        "{\"plan\":\"mine\",\"rule\":\"db select app=mine 1 => error 57014\",\"object\":\"mine\",\"occurrence\":1}\n"
+        "{\"plan\":\"mine\",\"rule\":\"db select app=mine 1 => error 57014\",\"what\":\"select\",\"object\":\"\",\"by\":\"mine\",\"occurrence\":1}\n"
     );
     let wrong = fault(
         &variables,

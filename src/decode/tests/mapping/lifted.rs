@@ -166,22 +166,22 @@ fn columns_without_null_want_what_is_lifted() {
     schema.columns[0].nullability = Nullability::Required;
     for (record, expected) in [
         ("{\"payload\":{\"user\":{\"id\":1}}}", "1 | - | - | -"),
-        ("{}", "0: no value for column \"uid\", which is not null"),
+        ("{}", "0: no value for column \"uid\", which is required"),
         (
             "{\"payload\":null}",
-            "0: no value for column \"uid\", which is not null",
+            "0: no value for column \"uid\", which is required",
         ),
         (
             "{\"payload\":{\"user\":null}}",
-            "0: no value for column \"uid\", which is not null",
+            "0: no value for column \"uid\", which is required",
         ),
         (
             "{\"payload\":{\"user\":{}}}",
-            "0: no value for column \"uid\", which is not null",
+            "0: no value for column \"uid\", which is required",
         ),
         (
             "{\"payload\":{\"user\":{\"id\":null}}}",
-            "25: no value for column \"uid\", which is not null",
+            "25: no value for column \"uid\", which is required",
         ),
     ] {
         assert_eq!(
