@@ -36,6 +36,7 @@ pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
 pub use changed::{Claim, Settled, settle};
+pub use rows::load_error;
 pub use standing::Obstacle;
 pub use table::{Adopted, Table, adopt, check_mode, describe, look, missing, takes, widen};
 
@@ -165,15 +166,11 @@ pub fn random_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// The column in which rows carry their source's id.
-fn lineage_of(schema: &Schema) -> Option<&str> {
-    let column = schema.columns.iter().find(|c| c.origin == Origin::Source);
-    column.map(|column| column.name.as_str())
-}
-
-/// The same where a load cannot do without.
+/// The column in which rows carry their source's id, where a load cannot do without.
 fn lineage_column<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a str, LoadError> {
-    lineage_of(schema).ok_or_else(|| LoadError::ModeColumn {
+    let column = schema.columns.iter().find(|c| c.origin == Origin::Source);
+    let name = column.map(|column| column.name.as_str());
+    name.ok_or_else(|| LoadError::ModeColumn {
         option: "--on-replaced supersede",
         table: table.clone(),
         problem: "no column stagecopy_source".into(),
@@ -276,9 +273,13 @@ fn milliseconds(bound: Option<Duration>) -> u64 {
     })
 }
 
-/// Transactions in each other's way, or a table or column that somebody else has made.
+/// Transactions in each other's way, a table or column that somebody else has made, or a view where the table was.
 fn is_retryable(error: &DatabaseError) -> bool {
-    error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
+    let is_no_table = matches!(
+        error,
+        DatabaseError::Refused { purpose: rows::COPYING, source } if source.code == "42809"
+    );
+    is_no_table || error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
 }
 
 #[cfg(test)]

@@ -215,12 +215,12 @@ impl Keys {
         &self.slots[slot].name
     }
 
-    /// Counts a value of the key, or of one that is not tracked, as left out.
-    pub(super) fn leave_out(&mut self, slot: Slot) {
+    /// Counts values of the key, or of keys that are not tracked, as left out.
+    pub(super) fn leave_out(&mut self, slot: Slot, count: u64) {
         if self.left_out.len() <= slot {
             self.left_out.resize(slot + 1, 0);
         }
-        self.left_out[slot] += 1;
+        self.left_out[slot] += count;
     }
 
     /// Slots with values that were left out, and how many.

@@ -22,7 +22,11 @@ impl Records<'_> {
             return Ok(scanner.word(b"null")?);
         }
         self.judge(scanner, home.object, key_at)?;
-        self.passed_over.push(home);
+        match self.passed_over.last_mut() {
+            // keys that are not tracked may be as many as there is room for in a record
+            Some((last, count)) if *last == home => *count += 1,
+            _ => self.passed_over.push((home, 1)),
+        }
         Ok(())
     }
 

@@ -77,8 +77,8 @@ pub(super) struct Records<'s> {
     pub(super) scratch: String,
     /// Keys that are not tracked, of the record being read and the objects in it that are open
     pub(super) strays: KeySet,
-    /// Whose value is left out of the record being read
-    pub(super) passed_over: Vec<Home>,
+    /// What is left out of the record being read, and how many values in a row
+    pub(super) passed_over: Vec<(Home, u64)>,
     /// The members of the record being read that no column has, as an object not closed yet
     pub(super) rest: String,
     /// Whether the object that facts are gathered about has something that no column has
@@ -90,6 +90,7 @@ pub(super) struct Finished {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rows: u64,
     pub(super) seen: Vec<bool>,
+    pub(super) lacking: Vec<bool>,
     pub(super) outgrown: Vec<Outgrown>,
     pub(super) facts: Facts,
     pub(super) ignored: Ignored,
@@ -106,7 +107,12 @@ impl<'s> Records<'s> {
         let columns = || schema.columns.iter().enumerate();
         Self {
             required: columns()
-                .filter(|(_, column)| column.nullability != Nullability::Nullable)
+                .filter(|(_, column)| {
+                    matches!(
+                        column.nullability,
+                        Nullability::Present | Nullability::Required
+                    )
+                })
                 .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
                 .collect(),
             lines: columns()
@@ -157,6 +163,11 @@ impl<'s> Records<'s> {
         Finished {
             seen: seen
                 .map(|(null, array)| *null || array.null_count() < array.len())
+                .collect(),
+            lacking: rows
+                .arrays
+                .iter()
+                .map(|array| array.null_count() > 0)
                 .collect(),
             columns: rows.arrays,
             rows: rows.count,
@@ -250,10 +261,10 @@ impl<'s> Records<'s> {
             self.facts.keys[place].observe(observation);
         }
         self.facts.untracked.merge(&self.untracked);
-        for home in &self.passed_over {
+        for (home, count) in &self.passed_over {
             match home.object {
-                Some(object) => self.objects[object].keys.leave_out(home.slot),
-                None => self.keys.leave_out(home.slot),
+                Some(object) => self.objects[object].keys.leave_out(home.slot, *count),
+                None => self.keys.leave_out(home.slot, *count),
             }
         }
     }

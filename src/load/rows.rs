@@ -3,6 +3,7 @@
 use crate::database::Session;
 use crate::ledger::{self, Displaced, Entry};
 use crate::receipt::Staged;
+use crate::refusal::LoadErrorRow;
 use crate::schema::{LoadExpression, Schema};
 use crate::sql::{self, CopyInto, Statement};
 
@@ -10,6 +11,28 @@ use super::{LoadError, Request, Table, Target};
 
 /// What the COPY is for.
 pub(super) const COPYING: &str = "copy";
+/// What the INSERT is for.
+pub(super) const INSERTING: &str = "insert from the temporary table";
+
+/// What the server's own view says of a COPY that failed, if it says anything.
+///
+/// # Errors
+/// [`LoadError`]
+pub async fn load_error(session: &Session, query: i64) -> Result<Option<LoadErrorRow>, LoadError> {
+    let statement = sql::load_error(query);
+    let answer = session
+        .run("read the server's view of load errors", &statement)
+        .await?;
+    Ok(answer.rows.into_iter().next().map(|row| {
+        let mut texts = row.into_iter().map(Option::unwrap_or_default);
+        let mut next = || texts.next().unwrap_or_default();
+        LoadErrorRow {
+            file: next(),
+            column: next(),
+            message: next(),
+        }
+    }))
+}
 
 /// What became of rows, as the server counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,9 +172,7 @@ impl Work<'_> {
         self.add_columns().await?;
         if temporary {
             let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
-            let inserted = self
-                .run("insert from the temporary table", &statement)
-                .await?;
+            let inserted = self.run(INSERTING, &statement).await?;
             self.prove("INSERT", self.expected(), inserted)?;
         }
         Ok(())

@@ -200,9 +200,9 @@ impl Written {
                 target_oid: oid,
                 mode: policy.mode.name(),
                 options: policy.options.clone(),
-                lineage: match super::lineage_of(&staged.schema) {
-                    Some(_) => Lineage::Carried,
-                    None => Lineage::Absent,
+                lineage: match staged.schema.has_lineage() {
+                    true => Lineage::Carried,
+                    false => Lineage::Absent,
                 },
                 only,
                 origin: policy.origin.clone(),

@@ -195,6 +195,30 @@ fn columns_without_null_want_what_is_lifted() {
     assert_eq!(values(text, &schema, UnknownKeys::Reject).rows, 1);
 }
 
+/// A column that no record of a load has gets its default; a null that is written is not that.
+#[test]
+fn a_lifted_column_is_seen_where_its_last_key_is() {
+    let schema = events();
+    for (record, seen) in [
+        ("{\"payload\":null}", [false; 4]),
+        ("{\"payload\":{\"user\":null}}", [false; 4]),
+        (
+            "{\"payload\":{\"user\":{\"id\":null}}}",
+            [true, false, false, false],
+        ),
+        (
+            "{\"payload\":{\"user\":{\"name\":\"x\"},\"at\":null}}",
+            [false, true, true, false],
+        ),
+    ] {
+        assert_eq!(
+            values(record, &schema, UnknownKeys::Reject).seen,
+            seen,
+            "{record}"
+        );
+    }
+}
+
 #[test]
 fn members_beside_lifted_ones_are_counted_by_their_paths() {
     let schema = events();
