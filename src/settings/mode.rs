@@ -3,7 +3,9 @@
 use super::names;
 use super::reader::Reader;
 use super::value::{self, Invalid};
-use crate::ledger::{EmptyInput, Mode, OnReplaced, OtherOptions, Remedy, Replace, SameContent};
+use crate::ledger::{
+    AbsentColumns, EmptyInput, Mode, OnReplaced, OtherOptions, Remedy, Replace, SameContent, Upsert,
+};
 
 /// A choice of `--mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub enum ModeChoice {
     Append,
     /// Rows go
     Replace,
+    /// Rows of the same key go
+    Upsert,
 }
 
 impl ModeChoice {
@@ -19,15 +23,19 @@ impl ModeChoice {
         match self {
             Self::Append => "append",
             Self::Replace => "replace",
+            Self::Upsert => "upsert",
         }
     }
 }
 
 /// Settings that one mode alone takes.
-const OF_ONE_MODE: [(&str, ModeChoice); 3] = [
+const OF_ONE_MODE: [(&str, ModeChoice); 6] = [
     ("on-replaced", ModeChoice::Append),
     ("replace-where", ModeChoice::Replace),
     ("version", ModeChoice::Replace),
+    ("key", ModeChoice::Upsert),
+    ("order-by", ModeChoice::Upsert),
+    ("reset-missing", ModeChoice::Upsert),
 ];
 
 /// The mode with what belongs to it.
@@ -36,6 +44,9 @@ pub(super) fn mode(reader: &mut Reader<'_>) -> Option<Mode> {
     let on_replaced = reader.required("on-replaced", value::on_replaced);
     let only = reader.optional("replace-where", names::condition);
     let version = reader.optional("version", value::version);
+    let key = reader.optional("key", names::columns);
+    let order_by = reader.optional("order-by", names::identifier);
+    let reset = reader.required("reset-missing", value::switch);
     let choice = choice?;
     for (name, of) in OF_ONE_MODE {
         if choice != of && is_asked_for(reader, name) {
@@ -45,6 +56,21 @@ pub(super) fn mode(reader: &mut Reader<'_>) -> Option<Mode> {
     match choice {
         ModeChoice::Append => on_replaced.map(Mode::Append),
         ModeChoice::Replace => Some(Mode::Replace(Replace { only, version })),
+        ModeChoice::Upsert => {
+            if !reader.is_set("key") {
+                reader.missing("key");
+                reader.problems.last_mut()?.hint =
+                    Some("name the columns that make two rows the same: --key id".to_owned());
+            }
+            Some(Mode::Upsert(Upsert {
+                key: key?,
+                order_by,
+                absent: match reset? {
+                    true => AbsentColumns::Reset,
+                    false => AbsentColumns::Refuse,
+                },
+            }))
+        }
     }
 }
 
@@ -62,7 +88,7 @@ pub(super) fn same_content(reader: &mut Reader<'_>, mode: Option<&Mode>) -> Same
     if let Some(Mode::Replace(_)) = mode
         && same_content.is_some()
     {
-        let choices = [ModeChoice::Append];
+        let choices = [ModeChoice::Append, ModeChoice::Upsert];
         refuse_with_mode(reader, "same-content", ModeChoice::Replace, &choices);
     }
     same_content.unwrap_or(SameContent::Judge)

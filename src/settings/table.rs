@@ -235,9 +235,9 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_MODE"],
         file_key: Some("mode"),
         default: Some("append"),
-        kind: ValueKind::One("append|replace"),
+        kind: ValueKind::One("append|replace|upsert"),
         help: "What a load does to the rows that are there: append leaves them, replace deletes all of \
-               them in the load's transaction",
+               them in the load's transaction, upsert those with the same key",
         ..LOAD
     },
     Setting {
@@ -277,6 +277,35 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::Switch,
         help: "With --mode replace or --on-replaced supersede: input without files or records is what \
                is wanted, and takes the place of what is there",
+        ..LOAD
+    },
+    Setting {
+        name: "key",
+        variables: &["STAGECOPY_KEY"],
+        file_key: Some("key"),
+        kind: ValueKind::One("COLUMN,…"),
+        help: "With --mode upsert: the columns that make two rows the same. Integers, decimals, \
+               booleans, dates, timestamps or texts without trailing blanks, never null",
+        ..LOAD
+    },
+    Setting {
+        name: "order-by",
+        variables: &["STAGECOPY_ORDER_BY"],
+        file_key: Some("order-by"),
+        kind: ValueKind::One("COLUMN"),
+        help: "With --mode upsert: of rows with the same key the one with the greatest value stays, \
+               that of the table included. Not set, it is the last one by the name of its source and \
+               its place there",
+        ..LOAD
+    },
+    Setting {
+        name: "reset-missing",
+        variables: &["STAGECOPY_RESET_MISSING"],
+        file_key: Some("reset-missing"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "With --mode upsert: columns of the table that no record has get their default, or NULL, \
+               as rows are replaced whole",
         ..LOAD
     },
     Setting {

@@ -120,6 +120,7 @@ pub fn mode(text: &str) -> Read<ModeChoice> {
         &[
             ("append", ModeChoice::Append),
             ("replace", ModeChoice::Replace),
+            ("upsert", ModeChoice::Upsert),
         ],
     )
 }
@@ -740,7 +741,7 @@ mod tests {
         assert!(ssl_mode("prefer").is_err());
         assert_eq!(
             reason(mode("merge")),
-            "\"merge\" is none of append, replace"
+            "\"merge\" is none of append, replace, upsert"
         );
         assert_eq!(
             reason(output_format("xml")),

@@ -178,7 +178,7 @@ fn bad_values() {
     exit code 2
     ----- standard output
     ----- standard error
-    error: --mode: "merge" is none of append, replace
+    error: --mode: "merge" is none of append, replace, upsert
     "#);
     assert_snapshot!(export(&["--session-keys"], &[]), @r#"
     exit code 2

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::*;
 use crate::encode::Compression;
 use crate::ledger::{
-    Condition, EmptyInput, Literal, Mode, OnReplaced, OtherOptions, Remedy, Replace, SameContent,
+    AbsentColumns, Condition, EmptyInput, Literal, Mode, OnReplaced, OtherOptions, Remedy, Replace,
+    SameContent, Upsert,
 };
 use crate::settings::file;
 use crate::stage::RejectLimit;
@@ -202,7 +203,7 @@ fn all_problems_are_found_at_once() {
             "--user: missing (or set STAGECOPY_USER or REDSHIFT_USER)",
             "--database: missing (or set STAGECOPY_DATABASE or REDSHIFT_DB)",
             "sslmode in s.toml: prefer may connect without encryption and not say so",
-            "--mode: \"merge\" is none of append, replace",
+            "--mode: \"merge\" is none of append, replace, upsert",
         ]
     );
 }
@@ -226,6 +227,19 @@ fn each_mode_has_settings_of_its_own() {
                 value: Literal::Text("2026-01-31".into()),
             }),
             version: Some(12),
+        }))
+    );
+    assert_eq!(
+        mode(&[
+            "mode=upsert",
+            "key=a,B",
+            "order-by=At",
+            "reset-missing=true"
+        ]),
+        Ok(Mode::Upsert(Upsert {
+            key: vec!["a".into(), "b".into()],
+            order_by: Some("at".into()),
+            absent: AbsentColumns::Reset,
         }))
     );
     let loads = export(
@@ -254,6 +268,11 @@ fn settings_that_do_not_go_together_are_refused() {
             &["version=1"],
             "--version: has no meaning with --mode append",
         ),
+        (&["key=id"], "--key: has no meaning with --mode append"),
+        (
+            &["mode=replace", "order-by=at"],
+            "--order-by: has no meaning with --mode replace",
+        ),
         (
             &["mode=replace", "same-content=skip"],
             "--same-content: has no meaning with --mode replace",
@@ -262,6 +281,7 @@ fn settings_that_do_not_go_together_are_refused() {
             &["allow-empty=true"],
             "--allow-empty: has no meaning where no rows are taken away",
         ),
+        (&["mode=upsert"], "--key: missing (or set STAGECOPY_KEY)"),
         (
             &["reload=true", "trust-ledger=true"],
             "--trust-ledger: cannot be used together with --reload",
@@ -278,7 +298,7 @@ fn settings_that_do_not_go_together_are_refused() {
         ["--on-replaced: has no meaning with STAGECOPY_MODE replace"]
     );
     // a switch that is off says nothing
-    assert!(export(&["allow-empty=false"], &[], "").is_ok());
+    assert!(export(&["allow-empty=false", "reset-missing=false"], &[], "").is_ok());
 }
 
 #[test]
@@ -289,6 +309,7 @@ fn standard_input_needs_a_name_unless_it_replaces() {
     };
     let missing = "--source: missing, and - is among the inputs";
     assert_eq!(problems(of(&[])), [missing]);
+    assert_eq!(problems(of(&["mode=upsert", "key=id"])), [missing]);
     assert!(of(&["mode=replace"]).is_ok());
 }
 
