@@ -301,7 +301,7 @@ fn properties(compression: Compression) -> Result<WriterProperties, EncodeError>
 
 fn parquet_schema(schema: &Schema) -> Result<TypePtr, EncodeError> {
     let columns: Result<Vec<TypePtr>, EncodeError> = schema
-        .columns
+        .file_columns()
         .iter()
         .map(|column| parquet_column(column).map(Arc::new))
         .collect();

@@ -31,14 +31,16 @@ use crate::sql::{Authorization, FoundLoad, LedgerNames, RejectsRow, TableName};
 use self::mutex::{Backend, Former};
 use self::transaction::transaction;
 
-pub use entries::{Chosen, chosen, known, plan};
+pub use changed::{Claim, Settled, settle};
+pub use entries::{Chosen, chosen, depends_on_left_out, known, plan};
 pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
-pub use changed::{Claim, Settled, settle};
 pub use rows::load_error;
 pub use standing::Obstacle;
-pub use table::{Adopted, Table, adopt, check_mode, describe, look, missing, takes, widen};
+pub use table::{
+    Adopted, Table, adopt, check_absent, check_mode, describe, look, missing, takes, widen,
+};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]

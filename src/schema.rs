@@ -245,10 +245,23 @@ pub struct Column {
     pub nullability: Nullability,
     /// For VARBYTE, how its values are written; of no meaning for other types
     pub byte_text: ByteText,
+    /// Whether texts may end in blanks
+    pub trailing_blanks: TrailingBlanks,
     /// Where its values come from
     pub origin: Origin,
     /// What only the DDL says of it
     pub definition: Definition,
+}
+
+/// Whether a VARCHAR takes texts that end in blanks. They are values like others, but Redshift compares without them, so
+/// that rows which differ in nothing else have one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TrailingBlanks {
+    /// It takes them
+    #[default]
+    Taken,
+    /// Their records are rejected
+    Refused,
 }
 
 /// Whether a column takes NULL.
@@ -288,6 +301,7 @@ impl Column {
             expression,
             nullability,
             byte_text: ByteText::Undeclared,
+            trailing_blanks: TrailingBlanks::default(),
             definition: Definition::default(),
         }
     }
@@ -371,7 +385,22 @@ pub struct Schema {
     pub closed: Vec<Closed>,
     /// What only the DDL says of the table
     pub table: TableDefinition,
+    /// Whether files have a further column, with the place of each row in the input
+    pub positions: Positions,
 }
+
+/// Whether files say of each row where it stands in the input: a number that is greater for later rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Positions {
+    /// They do not
+    #[default]
+    Dropped,
+    /// They do, in their last column, which the table does not have
+    Kept,
+}
+
+/// What the column with positions is called, if no column of the table is.
+const POSITION_COLUMN: &str = "stagecopy_position";
 
 impl Schema {
     /// Requires the defaulted columns that records have values for (`seen`) and others have not (`lacking`). Gives
@@ -463,9 +492,27 @@ impl Schema {
             .any(|column| column.origin == Origin::Source)
     }
 
+    /// The column with positions, if files have one. It is not among [`Schema::columns`], which are the table's.
+    pub fn position_column(&self) -> Option<Column> {
+        if self.positions == Positions::Dropped {
+            return None;
+        }
+        let mut name = POSITION_COLUMN.to_owned();
+        while self.columns.iter().any(|column| column.name == name) {
+            name.push('_');
+        }
+        Some(Column::new(name, ColumnType::BigInt, Nullability::Required))
+    }
+
+    /// The columns of the staged files, in their order.
+    pub fn file_columns(&self) -> Vec<Column> {
+        let columns = self.columns.iter().cloned();
+        columns.chain(self.position_column()).collect()
+    }
+
     /// The Arrow schema of the staged files.
     pub fn arrow(&self) -> arrow::datatypes::SchemaRef {
-        let fields: Vec<Field> = self.columns.iter().map(Column::field).collect();
+        let fields: Vec<Field> = self.file_columns().iter().map(Column::field).collect();
         arrow::datatypes::SchemaRef::new(arrow::datatypes::Schema::new(fields))
     }
 }
@@ -534,6 +581,18 @@ mod tests {
                 Some(column_type)
             );
         }
+    }
+
+    #[test]
+    fn positions_stand_last_and_under_a_name_that_no_column_has() {
+        let column = |name| Column::new(name, ColumnType::Date, Nullability::Nullable);
+        let mut schema = Schema::of(vec![column("a"), column("stagecopy_position")]);
+        assert_eq!(schema.position_column(), None);
+        schema.positions = Positions::Kept;
+        let names: Vec<String> = schema.file_columns().into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["a", "stagecopy_position", "stagecopy_position_"]);
+        assert_eq!(schema.columns.len(), 2);
+        assert_eq!(schema.arrow().field(2).data_type(), &DataType::Int64);
     }
 
     #[test]

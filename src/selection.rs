@@ -276,6 +276,7 @@ impl Selection {
             excluded: self.excluded.clone(),
             closed: schema.closed,
             table: schema.table,
+            positions: schema.positions,
         })
     }
 

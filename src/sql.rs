@@ -7,6 +7,7 @@
 mod ledger;
 mod rows;
 mod tables;
+mod upsert;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use crate::schema::Column;
 pub use ledger::*;
 pub use rows::*;
 pub use tables::*;
+pub use upsert::*;
 
 /// Most rows of one INSERT.
 pub const MAX_INSERT_ROWS: usize = 1_000;

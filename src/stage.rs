@@ -57,6 +57,8 @@ pub struct Job {
     pub scope: String,
     /// Columns of the parts
     pub columns: Columns,
+    /// Chunks of sources before these: positions go on after them
+    pub first_chunk: u64,
     /// How
     pub options: Options,
 }
@@ -203,6 +205,8 @@ pub struct Conversion {
     pub extent: Extent,
     /// Inflated input bytes whose parts were made again, since later records wanted other columns
     pub remade_bytes: u64,
+    /// How many chunks there were
+    pub chunks: u64,
 }
 
 impl Conversion {
@@ -594,6 +598,7 @@ fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
         ignored: tally.ignored,
         extent,
         remade_bytes,
+        chunks: done.chunks,
     })
 }
 

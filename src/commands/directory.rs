@@ -35,6 +35,7 @@ pub(super) async fn stage_into(
     let job = Job {
         sources: sources.clone(),
         scope: export.inputs.scope.clone(),
+        first_chunk: 0,
         columns,
         options: rejected::options(export),
     };

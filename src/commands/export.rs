@@ -246,7 +246,9 @@ impl Run<'_> {
                 .stage(way.pending.clone(), &table, way.spanning)
                 .await?;
             agree(&mut way.digests, &batch.staged)?;
-            load::check_mode(&self.target, &batch.staged.schema, &self.policy.mode)?;
+            let (staged, mode) = (&batch.staged, &self.policy.mode);
+            load::check_mode(&self.target, &staged.schema, mode)?;
+            load::check_absent(&self.target, &table, staged, mode)?;
             way.batch = Some(batch);
         }
         let made = way.batch.as_ref().expect("a batch was made above");
@@ -267,6 +269,15 @@ impl Run<'_> {
             nothing_to_load(report, made, plan.warnings);
             return Ok(Round::Done);
         }
+        if load::depends_on_left_out(&table, &made.staged, &plan, &self.policy.mode) {
+            report.sources.skipped += plan.skip.len() as u64;
+            extend_new(&mut report.warnings, plan.warnings);
+            let staged = (0..).zip(&made.sources);
+            let loaded = staged.filter(|(index, _)| plan.skip.binary_search(index).is_err());
+            way.pending = loaded.map(|(_, source)| source.clone()).collect();
+            way.batch = None;
+            return Ok(Round::Again);
+        }
         let Some(chosen) = load::chosen(&made.staged, &plan) else {
             way.spanning = Spanning::Never;
             way.batch = None;
@@ -285,7 +296,7 @@ impl Run<'_> {
                     tracing::debug!(notice, "the server says");
                 }
                 report.created_table = table.oid.is_none();
-                report.warnings.extend(plan.warnings);
+                extend_new(&mut report.warnings, plan.warnings);
                 report.rejects_files = chosen.rejects.iter().map(|file| file.url.clone()).collect();
                 loaded(report, made, &plan.load, &committed);
                 Ok(Round::Done)
@@ -330,17 +341,8 @@ impl Run<'_> {
             recorded_at: &now(),
         };
         let settled = load::settle(session, &self.target, table, claim).await?;
-        // the same in every round
-        for note in settled.notes {
-            if !report.notes.contains(&note) {
-                report.notes.push(note);
-            }
-        }
-        for warning in settled.warnings {
-            if !report.warnings.contains(&warning) {
-                report.warnings.push(warning);
-            }
-        }
+        extend_new(&mut report.notes, settled.notes);
+        extend_new(&mut report.warnings, settled.warnings);
         Ok(settled.table)
     }
 
@@ -463,10 +465,14 @@ impl Run<'_> {
     /// Converts and uploads. Without a table the schema is inferred first, from every record.
     async fn stage(
         &mut self,
-        sources: Vec<Source>,
+        mut sources: Vec<Source>,
         table: &Table,
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
+        if let Mode::Upsert(_) = self.policy.mode {
+            // of rows with one key the last one by name and place wins
+            sources.sort_by(|one, other| one.name.cmp(&other.name));
+        }
         let conversion = &self.export.conversion;
         let (columns, mut notes, digests) = match (&self.declared, table.oid) {
             (Some(declared), None) => (self.known(declared.clone(), table)?, Vec::new(), None),
@@ -483,7 +489,7 @@ impl Run<'_> {
                 let schema = declared::of_table(conversion, &self.export.table, table)?;
                 (self.known(schema, table)?, Vec::new(), None)
             }
-            (None, None) => match (inputs::columns_to_come(conversion), spanning) {
+            (None, None) => match (self.columns_to_come(), spanning) {
                 (Some(columns), Spanning::Allowed) => (columns, Vec::new(), None),
                 _ => {
                     let inferred = infer(conversion, &sources, self.progress).await?;
@@ -527,9 +533,21 @@ impl Run<'_> {
         })
     }
 
+    /// The columns of a table that is yet to be made, if they can be chosen while its parts are made. What a key must be
+    /// is to be known before the first record is judged by it.
+    fn columns_to_come(&self) -> Option<Columns> {
+        match self.policy.mode {
+            Mode::Upsert(_) => None,
+            Mode::Append(_) | Mode::Replace(_) => inputs::columns_to_come(&self.export.conversion),
+        }
+    }
+
     fn known(&self, mut schema: Schema, table: &Table) -> Result<Columns, Cause> {
         let conversion = &self.export.conversion;
         let unknown = inputs::unknown_keys(conversion, &self.export.table, table, &mut schema)?;
+        if let Mode::Upsert(upsert) = &self.policy.mode {
+            upsert.shape(&mut schema);
+        }
         Ok(Columns::Known { schema, unknown })
     }
 
@@ -610,7 +628,7 @@ impl Run<'_> {
     ) -> Result<Groups, Cause> {
         'again: loop {
             let mut all = Groups::default();
-            let mut read = 0;
+            let (mut read, mut chunks) = (0, 0);
             for group in &groups {
                 let first = u32::try_from(all.staged.sources.len())
                     .expect("sources are counted in 32 bits");
@@ -618,6 +636,7 @@ impl Run<'_> {
                     sources: group.clone(),
                     scope: self.policy.scope.clone(),
                     columns: columns.clone(),
+                    first_chunk: chunks,
                     options: rejected::options(self.export),
                 };
                 let meter = Arc::new(Meter::default());
@@ -629,6 +648,7 @@ impl Run<'_> {
                 let work = stage::stage(job, to, &meter);
                 let (mut further, conversion) = watched(self.progress, &meter, work).await?;
                 read += conversion.read();
+                chunks += conversion.chunks;
                 all.ignored.add(conversion.ignored);
                 all.facts.merge(conversion.facts);
                 all.remade_bytes += conversion.remade_bytes;
@@ -773,6 +793,15 @@ impl Run<'_> {
             if let Err(error) = self.store.delete(&key).await {
                 tracing::warn!(%error, "a staged object is left");
             }
+        }
+    }
+}
+
+/// Adds what was not said yet: rounds repeat themselves.
+fn extend_new(said: &mut Vec<String>, further: Vec<String>) {
+    for text in further {
+        if !said.contains(&text) {
+            said.push(text);
         }
     }
 }

@@ -250,6 +250,7 @@ pub(super) async fn survey(
     let job = Job {
         sources: sources.to_vec(),
         scope: String::new(),
+        first_chunk: 0,
         columns: Columns::Inferred(conversion.selection.clone()),
         options: options(conversion),
     };

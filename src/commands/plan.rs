@@ -41,6 +41,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let job = Job {
         sources: sources.clone(),
         scope: plan.inputs.scope.clone(),
+        first_chunk: 0,
         columns: Columns::Known {
             schema: schema.clone(),
             unknown,

@@ -101,6 +101,7 @@ impl Refused<'_> {
         let job = Job {
             sources: self.sources.to_vec(),
             scope: String::new(),
+            first_chunk: 0,
             columns: Columns::Known { schema, unknown },
             options: rejected::options(self.export),
         };

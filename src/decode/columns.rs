@@ -16,7 +16,7 @@ use arrow::datatypes::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 
-use crate::schema::{ByteText, Column, ColumnType, Schema};
+use crate::schema::{ByteText, Column, ColumnType, Schema, TrailingBlanks};
 
 use super::Outgrown;
 use super::bytes;
@@ -78,6 +78,7 @@ enum Builder {
     Varchar {
         values: StringBuilder,
         bytes: u64,
+        blanks: TrailingBlanks,
     },
     /// JSON text
     Nested {
@@ -156,7 +157,7 @@ impl Columns {
                 values.append_value(value == Bool::True);
                 Ok(1)
             }
-            Builder::Varchar { values, bytes } | Builder::Char { values, bytes } => {
+            Builder::Varchar { values, bytes, .. } | Builder::Char { values, bytes } => {
                 let word = match value {
                     Bool::True => "true",
                     Bool::False => "false",
@@ -183,7 +184,7 @@ impl Columns {
                 precision,
                 scale,
             } => append(values, row, decimal(number, *precision, *scale)),
-            Builder::Varchar { values, bytes } | Builder::Char { values, bytes } => {
+            Builder::Varchar { values, bytes, .. } | Builder::Char { values, bytes } => {
                 bounded(values, row, number.text(), *bytes)
             }
             builder => Err(builder.refuse(Found::Number)),
@@ -196,7 +197,16 @@ impl Columns {
         let row = self.row;
         self.touched = row + 1;
         match &mut self.builders[column] {
-            Builder::Varchar { values, bytes } => bounded(values, row, written, *bytes),
+            Builder::Varchar {
+                values,
+                bytes,
+                blanks,
+            } => {
+                if *blanks == TrailingBlanks::Refused && written.ends_with(' ') {
+                    return Err(Refusal::Mismatch(Found::PaddedKey));
+                }
+                bounded(values, row, written, *bytes)
+            }
             Builder::Char { values, bytes } => {
                 if !written.is_ascii() {
                     return Err(Refusal::Mismatch(Found::NonAsciiText));
@@ -453,6 +463,7 @@ impl Builder {
             ColumnType::Varchar(bytes) => Self::Varchar {
                 values: StringBuilder::new(),
                 bytes: u64::from(bytes),
+                blanks: column.trailing_blanks,
             },
             ColumnType::Varbyte(bytes) => Self::Varbyte {
                 values: BinaryBuilder::new(),

@@ -200,6 +200,8 @@ pub enum Found {
     NonAsciiText,
     /// A string with blanks at its end, where they are padding
     PaddedText,
+    /// A string with blanks at its end, as part of a key
+    PaddedKey,
     /// An object
     Object,
     /// An array
@@ -376,6 +378,7 @@ impl fmt::Display for Found {
             Self::OtherText => "text in another form or out of its range",
             Self::NonAsciiText => "text with characters outside ASCII",
             Self::PaddedText => "text that ends in a blank, which CHAR takes for padding",
+            Self::PaddedKey => "text that ends in a blank, which keys are compared without",
             Self::Object => "an object",
             Self::Array => "an array",
         })

@@ -1,6 +1,7 @@
 //! What a load does to the rows that are there, as a user asks for it.
 
 use super::Condition;
+use crate::schema::{Nullability, Positions, Schema, TrailingBlanks};
 
 /// What a load does to the rows that are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,23 @@ pub struct Upsert {
     pub order_by: Option<String>,
     /// What about columns of the table that the input does not have
     pub absent: AbsentColumns,
+}
+
+impl Upsert {
+    /// Makes a schema one whose rows can be upserted: keys are there and compared as they are written, what rows are
+    /// ordered by is there, and later rows are known as such.
+    pub fn shape(&self, schema: &mut Schema) {
+        for column in &mut schema.columns {
+            let is_key = self.key.contains(&column.name);
+            if is_key || self.order_by.as_ref() == Some(&column.name) {
+                column.nullability = Nullability::Required;
+            }
+            if is_key {
+                column.trailing_blanks = TrailingBlanks::Refused;
+            }
+        }
+        schema.positions = Positions::Kept;
+    }
 }
 
 /// What an upsert does about columns of the table that the input does not have: as rows are replaced

@@ -9,7 +9,7 @@ use crate::ledger::{
 use crate::receipt::{RejectsFile, Staged, StagedPart};
 use crate::sql::{self, EntriesBy, LedgerRow};
 
-use super::{LoadError, Target};
+use super::{LoadError, Table, Target};
 
 const READING: &str = "read the ledger";
 
@@ -184,6 +184,15 @@ pub async fn plan(
     let now = known(session, target, policy, &candidates, oid).await?;
     let decided: Result<Plan, LedgerError> = ledger::decide(&candidates, &now, start, policy);
     Ok(decided?)
+}
+
+/// Whether sources that are left out have a say in how the others are loaded: columns that they alone have get values
+/// of the records in place of the table's defaults. The others are to be staged by themselves then.
+pub fn depends_on_left_out(table: &Table, staged: &Staged, plan: &Plan, mode: &Mode) -> bool {
+    let rows_of = |index: &usize| staged.sources[*index].rows();
+    let is_left_out = plan.skip.iter().any(|index| rows_of(index) > 0);
+    let has_defaults = || table.columns.iter().any(|column| column.has_default);
+    is_left_out && (matches!(mode, Mode::Upsert(_)) || has_defaults())
 }
 
 /// The staged sources as the ledger knows sources.

@@ -82,6 +82,14 @@ pub enum LoadError {
         /// What the setting takes
         takes: &'static str,
     },
+    /// Rows are replaced whole, and the new ones lack columns
+    #[error("no record has a value for {} of {table}, and whole rows are replaced", columns.join(", "))]
+    AbsentColumns {
+        /// The table
+        table: TableName,
+        /// Its columns
+        columns: Vec<String>,
+    },
     /// Rows that were to go are not those that were recorded
     #[error("of {expected} rows of superseded sources {got} are in {table}")]
     SupersededRows {
@@ -191,6 +199,9 @@ impl LoadError {
                 }
             }),
             Self::ModeColumn { takes, .. } => Some((*takes).into()),
+            Self::AbsentColumns { .. } => Some(
+                "--reset-missing gives them their default, or NULL, in every row that is replaced".into(),
+            ),
             Self::SupersededRows { .. } => Some(
                 "somebody else changed or deleted them; --on-replaced append or keep leaves them, --mode replace loads everything anew".into(),
             ),

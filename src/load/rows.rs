@@ -1,11 +1,11 @@
 //! Rows out of the target and into it, and their proof by the server's own counts.
 
 use crate::database::Session;
-use crate::ledger::{self, Displaced, Entry};
+use crate::ledger::{self, Displaced, Entry, Mode};
 use crate::receipt::Staged;
 use crate::refusal::LoadErrorRow;
 use crate::schema::{LoadExpression, Schema};
-use crate::sql::{self, CopyInto, Statement};
+use crate::sql::{self, CopyInto, Statement, Upserted};
 
 use super::{LoadError, Request, Table, Target};
 
@@ -59,19 +59,18 @@ pub(super) async fn exchange(
         request,
     };
     let deleted = work.displace().await?;
-    let loaded = work.expected();
+    let mut moved = Moved {
+        deleted,
+        ..Moved::default()
+    };
     // a COPY without files fails
-    if loaded > 0 {
-        work.copy().await?;
+    if work.expected() > 0 {
+        work.copy(&mut moved).await?;
     } else {
         work.add_columns().await?;
     }
-    work.prove_condition(loaded).await?;
-    Ok(Moved {
-        loaded,
-        superseded: 0,
-        deleted,
-    })
+    work.prove_condition(moved.loaded).await?;
+    Ok(moved)
 }
 
 struct Work<'a> {
@@ -145,9 +144,11 @@ impl Work<'_> {
     }
 
     /// The one COPY, straight into the target or by way of a temporary table.
-    async fn copy(&self) -> Result<(), LoadError> {
+    async fn copy(&self, moved: &mut Moved) -> Result<(), LoadError> {
         let (table, staged) = (&self.target.table, self.staged);
-        let temporary = needs_temporary(&staged.schema, &staged.seen, self.request.table)
+        let position = staged.schema.position_column();
+        let temporary = position.is_some()
+            || needs_temporary(&staged.schema, &staged.seen, self.request.table)
             // the table is locked for readers too from the first ADD COLUMN on: not while COPY runs
             || !self.request.add.is_empty();
         let into = if temporary {
@@ -170,11 +171,44 @@ impl Work<'_> {
             .await?;
         self.prove("COPY", self.expected(), copied.cast_unsigned())?;
         self.add_columns().await?;
-        if temporary {
+        moved.loaded = self.expected();
+        if let (Mode::Upsert(upsert), Some(position)) = (&self.request.policy.mode, &position) {
+            let upserted = Upserted {
+                table,
+                schema: &staged.schema,
+                seen: &staged.seen,
+                upsert,
+                position: &position.name,
+            };
+            self.upsert(upserted, moved).await?;
+        } else if temporary {
             let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
             let inserted = self.run(INSERTING, &statement).await?;
             self.prove("INSERT", self.expected(), inserted)?;
         }
+        Ok(())
+    }
+
+    /// From the temporary table into the target: of each key the row that wins, in the place of those that have it there.
+    /// As many rows come as there are keys.
+    async fn upsert(&self, upserted: Upserted<'_>, moved: &mut Moved) -> Result<(), LoadError> {
+        let is_there = self.request.table.oid.is_some();
+        if let Some(statement) = upserted.delete_outdated().filter(|_| is_there) {
+            let purpose = "leave out rows that are older than those of the table";
+            self.run(purpose, &statement).await?;
+        }
+        let patience = self.target.patience();
+        let keys = upserted.count_keys();
+        let counted = self.session.number_with(patience, "count the keys", &keys);
+        let keys = counted.await?.cast_unsigned();
+        if is_there {
+            let statement = upserted.delete_matched();
+            moved.deleted += self.run("delete rows of the same keys", &statement).await?;
+        }
+        let inserted = self.run(INSERTING, &upserted.insert_last()).await?;
+        self.prove("INSERT", keys, inserted)?;
+        moved.superseded = moved.loaded - inserted;
+        moved.loaded = inserted;
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use crate::database::{self, Patience, Session};
 use crate::evolve::{TableColumn, Widening};
-use crate::ledger::{self, Lineage, Mode, OnReplaced};
+use crate::ledger::{self, AbsentColumns, Lineage, Mode, OnReplaced};
+use crate::receipt::Staged;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow, Stamp};
 
@@ -322,7 +323,84 @@ pub fn check_mode(target: &Target, schema: &Schema, mode: &Mode) -> Result<(), L
                 only.value.suits(found)
             })
         }
-        Mode::Append(_) | Mode::Upsert(_) => Ok(()),
+        Mode::Upsert(upsert) => {
+            for key in &upsert.key {
+                check_column(target, schema, ("--key", key), can_be_key)?;
+            }
+            match &upsert.order_by {
+                Some(column) => check_column(target, schema, ("--order-by", column), can_order),
+                None => Ok(()),
+            }
+        }
+        Mode::Append(_) => Ok(()),
+    }
+}
+
+/// Types whose values are equal only if they are written the same.
+fn can_be_key(column_type: ColumnType) -> bool {
+    use ColumnType::*;
+    matches!(
+        column_type,
+        SmallInt
+            | Integer
+            | BigInt
+            | Decimal { .. }
+            | Boolean
+            | Date
+            | Timestamp
+            | TimestampTz
+            | Varchar(_)
+            | Char(_)
+    )
+}
+
+/// Types of which one value is greater than another in one way alone: texts depend on the collation.
+fn can_order(column_type: ColumnType) -> bool {
+    use ColumnType::*;
+    matches!(
+        column_type,
+        SmallInt
+            | Integer
+            | BigInt
+            | Decimal { .. }
+            | Real
+            | Double
+            | Date
+            | Timestamp
+            | TimestampTz
+    )
+}
+
+/// Whether an upsert may go on although the table has columns that no record has: rows are replaced whole.
+///
+/// # Errors
+/// [`LoadError::AbsentColumns`]
+pub fn check_absent(
+    target: &Target,
+    table: &Table,
+    staged: &Staged,
+    mode: &Mode,
+) -> Result<(), LoadError> {
+    let Mode::Upsert(upsert) = mode else {
+        return Ok(());
+    };
+    let has_rows = staged.sources.iter().any(|source| source.rows() > 0);
+    if upsert.absent == AbsentColumns::Reset || !has_rows {
+        return Ok(());
+    }
+    let is_given = |name: &str| {
+        let mut columns = staged.schema.columns.iter().zip(&staged.seen);
+        columns
+            .any(|(column, seen)| column.name == name && (*seen || column.origin.key().is_none()))
+    };
+    let names = table.columns.iter().map(|column| column.name.clone());
+    let absent: Vec<String> = names.filter(|name| !is_given(name)).collect();
+    match absent.is_empty() {
+        true => Ok(()),
+        false => Err(LoadError::AbsentColumns {
+            table: target.table.clone(),
+            columns: absent,
+        }),
     }
 }
 
@@ -332,6 +410,15 @@ fn check_column(
     (option, name): (&'static str, &str),
     suits: impl Fn(ColumnType) -> bool,
 ) -> Result<(), LoadError> {
+    let takes = match option {
+        "--key" => {
+            "a key is an integer, DECIMAL, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, VARCHAR or CHAR"
+        }
+        "--order-by" => "rows are ordered by a number, DATE, TIMESTAMP or TIMESTAMPTZ",
+        _ => {
+            "it takes a whole number for an integer column, a number for DECIMAL, 'YYYY-MM-DD' for DATE, a text for VARCHAR and CHAR, true or false for BOOLEAN"
+        }
+    };
     let found = schema.columns.iter().find(|column| column.name == name);
     let problem = match found.map(|column| column.target) {
         Some(target) if suits(target) => return Ok(()),
@@ -342,7 +429,7 @@ fn check_column(
         option,
         table: target.table.clone(),
         problem,
-        takes: "it takes a whole number for an integer column, a number for DECIMAL, 'YYYY-MM-DD' for DATE, a text for VARCHAR and CHAR, true or false for BOOLEAN",
+        takes,
     })
 }
 

@@ -105,8 +105,8 @@ impl Reader<'_> {
                 .map(|declared| declared.column)
                 .collect::<Option<_>>()?,
             excluded,
-            closed: Vec::new(),
             table,
+            ..Schema::default()
         })
     }
 

@@ -3,18 +3,18 @@
 use zeroize::Zeroizing;
 
 use crate::ledger::{Condition, Literal};
-use crate::schema::{LoadExpression, Schema};
+use crate::schema::{Column, LoadExpression, Schema};
 
 use super::{Statement, TableName, column_list, identifier, literal};
 
 /// Name of the temporary table; temporary tables live in a session's own schema.
-const TEMPORARY_TABLE: &str = "stagecopy_staged";
+pub(super) const TEMPORARY_TABLE: &str = "stagecopy_staged";
 
 /// The temporary table: staged types only where a column has a load expression, otherwise the
-/// target's.
+/// target's; and the rows' positions, if the files have them.
 pub fn create_temporary_table(schema: &Schema) -> Statement {
     let columns: Vec<String> = schema
-        .columns
+        .file_columns()
         .iter()
         .map(|c| format!("{} {}", identifier(&c.name), c.staged))
         .collect();
@@ -74,7 +74,7 @@ pub fn copy(
     };
     let mut statement = Statement::text(format!(
         "COPY {table} ({}) FROM {} ",
-        column_list(schema.columns.iter()),
+        column_list(schema.file_columns().iter()),
         literal(manifest_url)
     ));
     match authorization {
@@ -114,7 +114,18 @@ pub fn insert_from_temporary(table: &TableName, schema: &Schema, seen: &[bool]) 
             .zip(seen)
             .filter_map(|(column, seen)| seen.then_some(column))
     };
-    let expressions: Vec<String> = loaded()
+    Statement::text(format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {}",
+        table.quoted(),
+        column_list(loaded()),
+        expressions(loaded()),
+        identifier(TEMPORARY_TABLE)
+    ))
+}
+
+/// What turns staged columns into the target's, between commas.
+pub(super) fn expressions<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    let expressions: Vec<String> = columns
         .map(|c| {
             let name = identifier(&c.name);
             match c.expression {
@@ -124,13 +135,7 @@ pub fn insert_from_temporary(table: &TableName, schema: &Schema, seen: &[bool]) 
             }
         })
         .collect();
-    Statement::text(format!(
-        "INSERT INTO {} ({}) SELECT {} FROM {}",
-        table.quoted(),
-        column_list(loaded()),
-        expressions.join(","),
-        identifier(TEMPORARY_TABLE)
-    ))
+    expressions.join(",")
 }
 
 /// Deletes every row. TRUNCATE would commit (Redshift: TRUNCATE).

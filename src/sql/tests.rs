@@ -1,10 +1,10 @@
 //! Statements as Redshift takes them.
 
 use super::*;
-use crate::ledger::{Condition, Entry, Lineage, Literal, Origin};
+use crate::ledger::{AbsentColumns, Condition, Entry, Lineage, Literal, Origin, Upsert};
 use crate::schema::{
-    Column, ColumnType, DefaultValue, Definition, Distribution, Encoding, Nullability, Schema,
-    SortKey, TableDefinition,
+    Column, ColumnType, DefaultValue, Definition, Distribution, Encoding, Nullability, Positions,
+    Schema, SortKey, TableDefinition,
 };
 
 fn table(schema: &str, table: &str) -> TableName {
@@ -356,5 +356,59 @@ fn a_new_table_is_created_as_it_is_defined() {
     assert_eq!(
         add_column(&target, &schema.columns[2]).to_string(),
         "ALTER TABLE \"public\".\"t\" ADD COLUMN \"yes\" BOOLEAN DEFAULT TRUE NOT NULL"
+    );
+}
+
+#[test]
+fn an_upsert_needs_no_merge_and_one_row_a_key() {
+    let target = table("public", "events");
+    let upsert = |order_by: Option<&str>| Upsert {
+        key: vec!["id".into(), "at".into()],
+        order_by: order_by.map(str::to_owned),
+        absent: AbsentColumns::Refuse,
+    };
+    let (last, greatest) = (upsert(None), upsert(Some("version")));
+    let mut schema = schema();
+    let upserted = |upsert| Upserted {
+        table: &target,
+        schema: &schema,
+        seen: &[true, true, false],
+        upsert,
+        position: "stagecopy_position",
+    };
+    let same = r#""public"."events"."id" = "stagecopy_staged"."id" AND "public"."events"."at" = "stagecopy_staged"."at""#;
+    assert!(upserted(&last).delete_outdated().is_none());
+    let outdated = upserted(&greatest).delete_outdated().expect("an order");
+    for (statement, expected) in [
+        (
+            outdated,
+            format!(
+                r#"DELETE FROM "stagecopy_staged" USING "public"."events" WHERE {same} AND "public"."events"."version" > "stagecopy_staged"."version""#
+            ),
+        ),
+        (
+            upserted(&last).count_keys(),
+            r#"SELECT COUNT(*) FROM (SELECT DISTINCT "id","at" FROM "stagecopy_staged") AS keys"#
+                .into(),
+        ),
+        (
+            upserted(&last).delete_matched(),
+            format!(r#"DELETE FROM "public"."events" USING "stagecopy_staged" WHERE {same}"#),
+        ),
+        (
+            upserted(&greatest).insert_last(),
+            "INSERT INTO \"public\".\"events\" (\"id\",\"pay\"\"load\") SELECT \"id\",JSON_PARSE(\"pay\"\"load\") FROM \
+             (SELECT \"id\",\"pay\"\"load\",ROW_NUMBER() OVER (PARTITION BY \"id\",\"at\" ORDER BY \"version\" DESC,\
+             \"stagecopy_position\" DESC) AS stagecopy_rank FROM \"stagecopy_staged\") AS ranked WHERE stagecopy_rank = 1"
+                .into(),
+        ),
+    ] {
+        assert_eq!(statement.to_string(), expected);
+    }
+    schema.positions = Positions::Kept;
+    assert_eq!(
+        create_temporary_table(&schema).to_string(),
+        "CREATE TEMP TABLE \"stagecopy_staged\" (\"id\" BIGINT, \"pay\"\"load\" VARCHAR(65535), \"at\" VARCHAR(15), \
+         \"stagecopy_position\" BIGINT)"
     );
 }

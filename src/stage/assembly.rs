@@ -63,6 +63,8 @@ pub(super) struct Assembled {
     pub(super) extent: Extent,
     /// The sources that were read to their end
     pub(super) finished: Vec<(u32, Finished)>,
+    /// How many chunks there were
+    pub(super) chunks: u64,
     /// Checksums of the first chunks, whose parts must be made again: other columns were wanted after them
     pub(super) narrow: Vec<u64>,
     /// Inflated bytes of the chunks whose parts count
@@ -426,6 +428,7 @@ impl<'a> Assembly<'a> {
         finished.sort_unstable_by_key(|(source, _)| *source);
         self.checksums.truncate(self.narrow);
         Ok(Attempt::Done(Box::new(Assembled {
+            chunks: self.next,
             tally: self.tally,
             facts: self.facts,
             extent: self.extent,

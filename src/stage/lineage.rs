@@ -107,6 +107,7 @@ mod tests {
         Job {
             sources,
             scope: "eu".to_owned(),
+            first_chunk: 0,
             columns: Columns::Known {
                 schema: schema(),
                 unknown: UnknownKeys::Reject,

@@ -232,6 +232,7 @@ mod tests {
         Job {
             sources,
             scope: String::new(),
+            first_chunk: 0,
             columns: Columns::Known {
                 schema: schema(64),
                 unknown: UnknownKeys::Reject,

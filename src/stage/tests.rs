@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::schema::{Column, ColumnType, Nullability};
+use crate::schema::{Column, ColumnType, Nullability, Positions};
 use crate::source::Place;
 
 /// Everything a conversion gave; parts that did not count left out, the others in the order of the input.
@@ -85,6 +85,7 @@ fn run(
     let job = Job {
         sources: files.iter().enumerate().map(source).collect(),
         scope: String::new(),
+        first_chunk: 0,
         columns,
         options: Options {
             limits: Limits {
@@ -363,4 +364,43 @@ proptest! {
         let alone = inferred(&files, Way { threads: 1, ..way });
         prop_assert_eq!(once.digests(), alone.digests());
     }
+}
+
+#[test]
+fn positions_grow_with_the_input_whatever_the_threads() {
+    let files: Vec<String> = (0..3)
+        .map(|file| {
+            let record = |n| format!("{{\"id\":{},\"text\":\"{n}\"}}\n", file * 100 + n);
+            (0..40).map(record).collect()
+        })
+        .collect();
+    let mut schema = Schema::of(vec![Column::new(
+        "id",
+        ColumnType::BigInt,
+        Nullability::Required,
+    )]);
+    schema.positions = Positions::Kept;
+    let of = |threads| {
+        let columns = Columns::Known {
+            schema: schema.clone(),
+            unknown: UnknownKeys::Ignore,
+        };
+        run(&files, columns, Way { threads, ..WAY }, Sink::Parts)
+    };
+    let outcome = of(3);
+    assert!(outcome.conversion.chunks > 10);
+    let rows: Vec<(i64, i64)> = outcome
+        .rows()
+        .iter()
+        .map(|row| {
+            let (id, position) = row.split_once('|').expect("two columns");
+            (
+                id.parse().expect("a number"),
+                position.parse().expect("a number"),
+            )
+        })
+        .collect();
+    assert_eq!(rows.len(), 120);
+    assert!(rows.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1));
+    assert_eq!(outcome.digests(), of(1).digests());
 }

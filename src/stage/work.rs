@@ -7,6 +7,8 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
 
+use arrow::array::{ArrayRef, Int64Array};
+
 use super::guess::{self, Guess};
 use super::{Go, InputFormat, Options, StageError};
 use crate::decode::{
@@ -16,7 +18,7 @@ use crate::encode::{Compression, EncodeError, Encoder, RowGroup};
 use crate::facts::Facts;
 use crate::frame::{Chunk, Feed, Framer};
 use crate::rejects::{self, Packed};
-use crate::schema::Schema;
+use crate::schema::{Positions, Schema};
 use crate::source::{self, Finished, Opened, SourceError};
 use crate::store;
 
@@ -244,19 +246,33 @@ fn decoded_and_encoded(
             lines.get_or_insert_default().add(name, rejected, data);
         }
     };
-    let decoded = decode::decode_logged(chunk, &form.schema, unknown, &lineage.given, &mut log)
+    let mut decoded = decode::decode_logged(chunk, &form.schema, unknown, &lineage.given, &mut log)
         .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match &form.encoder {
         Some(encoder) if decoded.rows > 0 => {
             let rows =
                 usize::try_from(decoded.rows).expect("rows of a chunk are counted in memory");
-            let encoded = encoder.encode_row_group(&decoded.columns, rows);
+            let mut columns = std::mem::take(&mut decoded.columns);
+            if form.schema.positions == Positions::Kept {
+                columns.push(positions(job.first_chunk + chunk.sequence, rows));
+            }
+            let encoded = encoder.encode_row_group(&columns, rows);
             Some(encoded.map_err(WorkError::Encode)?)
         }
         _ => None,
     };
     let lines = lines.map(rejects::Lines::pack);
     Ok(output(decoded, Some(Arc::clone(form)), row_group, lines))
+}
+
+/// The place of each row of a chunk in the input: the chunk's number, and the row's there in the lower 31 bits, as a chunk
+/// has less than 2 GiB.
+fn positions(chunk: u64, rows: usize) -> ArrayRef {
+    let first = chunk
+        .checked_shl(31)
+        .and_then(|first| i64::try_from(first).ok());
+    let first = first.expect("chunks are counted in 32 bits");
+    Arc::new(Int64Array::from_iter_values((first..).take(rows)))
 }
 
 fn output(

@@ -616,3 +616,373 @@ fn known_sources_of_other_options_are_counted_or_refused() {
     let report = run(&mut replace(&table, &[&file])).expect(0).json();
     assert_eq!(report["outcome"], "loaded");
 }
+
+// ---- supersede
+
+fn supersede(table: &str, inputs: &[&Path]) -> std::process::Command {
+    let mut command = export(table, inputs);
+    command.args(["--on-replaced", "supersede"]);
+    command
+}
+
+#[test]
+fn a_changed_source_takes_the_place_of_its_own_rows_alone() {
+    let (table, folder) = (unique("superseded"), Folder::new());
+    let a = folder.file("a.json", records(&[(1, "d1"), (2, "d1")]));
+    let b = folder.file("b.json", records(&[(3, "b")]));
+    run(&mut supersede(&table, &[&a, &b])).expect(0);
+    for (content, rest) in [("d2", "4|d2"), ("d1", "4|d1")] {
+        folder.file("a.json", records(&[(4, content)]));
+        let report = run(&mut supersede(&table, &[&a, &b])).expect(0).json();
+        assert_eq!(report["sources"]["loaded"], 1);
+        assert_eq!(rows(&table), format!("3|b\n{rest}"));
+        let again = run(&mut supersede(&table, &[&a, &b])).expect(0).json();
+        assert_eq!(again["outcome"], "already_loaded");
+    }
+    // d1, d2, d1: the first content again, by the same ids
+    folder.file("a.json", records(&[(1, "d1"), (2, "d1")]));
+    let report = run(&mut supersede(&table, &[&a, &b])).expect(0).json();
+    assert_eq!(report["rows_deleted"], 1);
+    assert_eq!(rows(&table), "1|d1\n2|d1\n3|b");
+    assert_eq!(current(&table).lines().count(), 2);
+}
+
+#[test]
+fn a_source_that_became_empty_loses_its_rows_only_if_that_is_wanted() {
+    let (table, folder) = (unique("vanishing"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "a")]));
+    run(&mut supersede(&table, &[&file])).expect(0);
+    folder.file("a.json", "");
+    run(&mut supersede(&table, &[&file])).expect(1).hints();
+    assert_eq!(rows(&table), "1|a");
+    let report = run(supersede(&table, &[&file]).arg("--allow-empty"))
+        .expect(0)
+        .json();
+    assert_eq!(report["rows_deleted"], 1);
+    assert_eq!(rows(&table), "");
+    folder.file("a.json", records(&[(1, "a")]));
+    run(&mut supersede(&table, &[&file])).expect(0);
+    assert_eq!(rows(&table), "1|a");
+}
+
+#[test]
+fn rows_without_the_id_of_their_source_are_not_superseded() {
+    let (table, folder) = (unique("unmarked"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "old")]));
+    run(&mut export(&table, &[&file])).expect(0);
+    folder.file("a.json", records(&[(1, "new")]));
+    // the table has no such column
+    run(&mut supersede(&table, &[&file])).expect(2).hints();
+    sql(&format!(
+        "ALTER TABLE {table} ADD COLUMN stagecopy_source VARCHAR(32); ALTER TABLE {table} ADD COLUMN stagecopy_line BIGINT"
+    ));
+    let refused = run(&mut supersede(&table, &[&file])).expect(1);
+    refused.hints();
+    assert!(
+        refused.error().contains("do not carry their source's id"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(rows(&table), "1|old");
+}
+
+#[test]
+fn rows_that_others_changed_are_not_superseded() {
+    let (table, folder) = (unique("meddled"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "old"), (2, "old")]));
+    run(&mut supersede(&table, &[&file])).expect(0);
+    sql(&format!("DELETE FROM {table} WHERE id = 1"));
+    folder.file("a.json", records(&[(1, "new")]));
+    let refused = run(&mut supersede(&table, &[&file])).expect(1);
+    refused.hints();
+    assert!(
+        refused
+            .error()
+            .contains("of 2 rows of superseded sources 1 are in"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(rows(&table), "2|old");
+}
+
+#[test]
+fn an_older_reader_does_not_supersede_a_newer_one() {
+    let (table, folder) = (unique("outrun"), Folder::new());
+    let root = |name: &str| folder.path().join(name);
+    let first = folder.file("0/a.json", records(&[(1, "d1")]));
+    let older = folder.file("1/a.json", records(&[(1, "older")]));
+    let newer = folder.file("2/a.json", records(&[(1, "newer")]));
+    let load = |file: &Path, root: &Path| {
+        let mut command = supersede(&table, &[file]);
+        command.arg("--source-root").arg(root);
+        command
+    };
+    run(&mut load(&first, &root("0"))).expect(0);
+    let lock = WriteLock::on(&table);
+    let newer = start(&mut load(&newer, &root("2")));
+    lock.waiter(&table);
+    let older_run = start(&mut load(&older, &root("1")));
+    waits_for_mutex(&table);
+    drop(lock);
+    Run::of(newer.wait_with_output().expect("it ends")).expect(0);
+    let refused = Run::of(older_run.wait_with_output().expect("it ends")).expect(1);
+    refused.hints();
+    assert_eq!(rows(&table), "1|newer");
+    // run again, it knows what it takes the place of
+    run(&mut load(&older, &root("1"))).expect(0);
+    assert_eq!(rows(&table), "1|older");
+}
+
+#[test]
+fn twins_that_supersede_leave_one_copy() {
+    let (table, folder) = (unique("superseders"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "old")]));
+    run(&mut supersede(&table, &[&file])).expect(0);
+    folder.file("a.json", records(&[(1, "new"), (2, "new")]));
+    let twins: Vec<_> = (0..3)
+        .map(|_| start(&mut supersede(&table, &[&file])))
+        .collect();
+    for twin in twins {
+        Run::of(twin.wait_with_output().expect("it ends")).expect(0);
+    }
+    assert_eq!(rows(&table), "1|new\n2|new");
+}
+
+// ---- upsert
+
+fn upsert(table: &str, key: &str, inputs: &[&Path]) -> std::process::Command {
+    let mut command = export(table, inputs);
+    command.args(["--mode", "upsert", "--key", key]);
+    command
+}
+
+#[test]
+fn an_upsert_replaces_rows_of_the_same_key_and_leaves_the_others() {
+    let (table, folder, stage) = (unique("upserted"), Folder::new(), stage());
+    let first = folder.file("1.json", records(&[(1, "one"), (2, "two")]));
+    let second = folder.file("2.json", records(&[(2, "TWO"), (3, "three")]));
+    let load = |file: &Path| {
+        run(upsert(&table, "id", &[file]).args(["--stage", &stage]))
+            .expect(0)
+            .json()
+    };
+    let report = load(&first);
+    assert_eq!(report["mode"], "upsert");
+    assert_eq!(report["records"]["loaded"], 2);
+    let report = load(&second);
+    assert_eq!(
+        report["records"],
+        serde_json::json!({"read": 2, "loaded": 2, "rejected": 0, "superseded": 0})
+    );
+    assert_eq!(report["rows_deleted"], 1);
+    assert_eq!(rows(&table), "1|one\n2|TWO\n3|three");
+    assert_eq!(copies(&stage).len(), 2);
+    assert_eq!(load(&second)["outcome"], "already_loaded");
+    assert_eq!(ledger(&table), "1|load|upsert|2|0|2\n2|load|upsert|2|1|3");
+    assert_eq!(
+        sql(&format!(
+            "SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
+        )),
+        "id|bigint|NO\nname|character varying|YES"
+    );
+}
+
+#[test]
+fn of_rows_with_one_key_the_last_by_name_of_the_source_and_place_wins() {
+    let (table, folder) = (unique("doubles"), Folder::new());
+    let b = folder.file(
+        "b.json",
+        records(&[(1, "b1"), (2, "b1"), (1, "b2"), (3, "b1")]),
+    );
+    // several records a line, and one over several lines
+    let a = folder.file(
+        "a.json",
+        "{\"id\":1,\"name\":\"a1\"}{\"id\":4,\"name\":\"a1\"}\n{\"id\":4,\n\"name\":\"a2\"} {\"id\":2,\"name\":\"a2\"}{\"id\":4,\"name\":\"a3\"}",
+    );
+    // in whatever order they are given, and however they are cut
+    for (inputs, chunk) in [([&b, &a], "1KiB"), ([&a, &b], "16MiB")] {
+        let table = format!("{table}_{chunk}").to_lowercase();
+        let inputs = inputs.map(|path| path.as_path());
+        let report = run(upsert(&table, "id", &inputs).args(["--chunk-size", chunk]))
+            .expect(0)
+            .json();
+        assert_eq!(
+            report["records"],
+            serde_json::json!({"read": 9, "loaded": 4, "rejected": 0, "superseded": 5})
+        );
+        assert_eq!(rows(&table), "1|b2\n2|b1\n3|b1\n4|a3");
+    }
+}
+
+#[test]
+fn with_an_order_the_greatest_row_wins_that_of_the_table_included() {
+    let (table, folder) = (unique("ordered"), Folder::new());
+    let versions = |list: &[(i64, i64, &str)]| -> String {
+        let line = |(id, v, name): &(i64, i64, &str)| {
+            format!("{{\"id\":{id},\"v\":{v},\"name\":\"{name}\"}}\n")
+        };
+        list.iter().map(line).collect()
+    };
+    let load = |name: &str, list: &[(i64, i64, &str)]| {
+        let file = folder.file(name, versions(list));
+        run(upsert(&table, "id", &[&file]).args(["--order-by", "v"]))
+    };
+    let shown = || sql(&format!("SELECT id, v, name FROM {table} ORDER BY id"));
+    let report = load(
+        "1.json",
+        &[(1, 5, "a"), (1, 9, "b"), (1, 7, "c"), (2, 5, "d")],
+    )
+    .expect(0)
+    .json();
+    assert_eq!(report["records"]["superseded"], 2);
+    assert_eq!(shown(), "1|9|b\n2|5|d");
+    // older, equal, newer
+    let report = load("2.json", &[(1, 8, "older"), (2, 5, "equal"), (3, 1, "new")])
+        .expect(0)
+        .json();
+    assert_eq!(
+        report["records"],
+        serde_json::json!({"read": 3, "loaded": 2, "rejected": 0, "superseded": 1})
+    );
+    assert_eq!(report["rows_deleted"], 1);
+    assert_eq!(shown(), "1|9|b\n2|5|equal\n3|1|new");
+    // without a value there is no order
+    let file = folder.file("3.json", "{\"id\":1,\"v\":null,\"name\":\"x\"}\n");
+    let refused = run(upsert(&table, "id", &[&file]).args(["--order-by", "v"])).expect(3);
+    assert!(refused.stderr.contains("3.json:1:"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_upsert_of_a_content_that_was_there_before_upserts_it_again() {
+    let (table, folder) = (unique("turns"), Folder::new());
+    let file = folder.file("a.json", "");
+    for content in ["d1", "d2", "d1"] {
+        folder.file("a.json", records(&[(1, content)]));
+        let report = run(&mut upsert(&table, "id", &[&file])).expect(0).json();
+        assert_eq!(report["outcome"], "loaded");
+        assert_eq!(rows(&table), format!("1|{content}"));
+    }
+    // keys that vanish stay
+    folder.file("a.json", records(&[(2, "d3")]));
+    run(&mut upsert(&table, "id", &[&file])).expect(0);
+    assert_eq!(rows(&table), "1|d1\n2|d3");
+    assert_eq!(current(&table).lines().count(), 1);
+}
+
+#[test]
+fn a_key_may_have_several_columns_and_is_never_null_nor_padded() {
+    let (table, folder) = (unique("composed"), Folder::new());
+    sql(&format!(
+        "CREATE TABLE {table} (t VARCHAR(9), day DATE, n BIGINT)"
+    ));
+    let line = |t: &str, day: &str, n: i64| format!("{{\"t\":{t},\"day\":{day},\"n\":{n}}}\n");
+    let (x, y) = ("\"x\"", "\"y\"");
+    let (one, two) = ("\"2026-01-01\"", "\"2026-01-02\"");
+    let file = folder.file(
+        "a.json",
+        [
+            line(x, one, 1),
+            line(x, two, 2),
+            line(y, one, 3),
+            line(x, one, 4),
+        ]
+        .concat(),
+    );
+    run(&mut upsert(&table, "t,day", &[&file])).expect(0);
+    let shown = || sql(&format!("SELECT t, day, n FROM {table} ORDER BY t, day"));
+    assert_eq!(shown(), "x|2026-01-01|4\nx|2026-01-02|2\ny|2026-01-01|3");
+    for bad in [
+        line("null", one, 5),
+        line("\"x \"", one, 5),
+        line(x, "null", 5),
+    ] {
+        let file = folder.file("b.json", bad);
+        run(&mut upsert(&table, "t,day", &[&file])).expect(3);
+    }
+    assert_eq!(shown().lines().count(), 3);
+}
+
+#[test]
+fn columns_that_no_record_has_are_reset_only_if_that_is_wanted() {
+    let (table, folder) = (unique("partial"), Folder::new());
+    sql(&format!(
+        "CREATE TABLE {table} (id BIGINT, name VARCHAR(9), note VARCHAR(9) DEFAULT 'none'); INSERT INTO {table} VALUES (1, 'a', 'kept'), (2, 'b', 'kept')"
+    ));
+    run(stagecopy().args(["init", "--table", &table])).expect(0);
+    let file = folder.file("a.json", records(&[(1, "new")]));
+    let refused = run(&mut upsert(&table, "id", &[&file])).expect(1);
+    refused.hints();
+    assert!(
+        refused.error().contains("no record has a value for note"),
+        "{}",
+        refused.stderr
+    );
+    run(upsert(&table, "id", &[&file]).arg("--reset-missing")).expect(0);
+    assert_eq!(
+        sql(&format!("SELECT id, name, note FROM {table} ORDER BY id")),
+        "1|new|none\n2|b|kept"
+    );
+}
+
+#[test]
+fn nested_values_are_upserted_too() {
+    let (table, folder) = (unique("nested_upsert"), Folder::new());
+    for content in [
+        "{\"id\":1,\"n\":{\"a\":[1,2]}}\n",
+        "{\"id\":1,\"n\":{\"a\":[3]}}\n",
+    ] {
+        let file = folder.file("a.json", content);
+        run(&mut upsert(&table, "id", &[&file])).expect(0);
+        assert_eq!(equal(&table, &[&file]), "equal: 1 rows, 2 columns");
+    }
+}
+
+#[test]
+fn keys_of_types_with_several_spellings_are_refused_before_anything_is_read() {
+    let (table, folder) = (unique("unkeyed"), Folder::new());
+    sql(&format!(
+        "CREATE TABLE {table} (f DOUBLE PRECISION, s SUPER, t VARCHAR(9), id BIGINT)"
+    ));
+    let file = folder.file("a.json", "not even JSON");
+    for options in [&["f"][..], &["s"], &["gone"], &["id", "--order-by", "t"]] {
+        let refused = run(upsert(&table, options[0], &[&file]).args(&options[1..])).expect(2);
+        refused.hints();
+    }
+}
+
+#[test]
+fn twins_that_upsert_leave_one_row_a_key() {
+    let (table, folder) = (unique("upserters"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "a"), (2, "b"), (1, "c")]));
+    let other = folder.file("b.json", records(&[(2, "B"), (3, "C")]));
+    let twins: Vec<_> = (0..4)
+        .map(|n| match n % 2 {
+            0 => start(&mut upsert(&table, "id", &[&file, &other])),
+            _ => start(&mut upsert(&table, "id", &[&other])),
+        })
+        .collect();
+    for twin in twins {
+        Run::of(twin.wait_with_output().expect("it ends")).expect(0);
+    }
+    assert_eq!(
+        sql(&format!("SELECT id FROM {table} ORDER BY id")),
+        "1\n2\n3"
+    );
+}
+
+#[test]
+fn an_upsert_killed_during_its_copy_is_made_good_by_the_next() {
+    let (table, folder) = (unique("upsert_killed"), Folder::new());
+    let file = folder.file("a.json", records(&[(1, "a"), (2, "b")]));
+    run(&mut upsert(&table, "id", &[&file])).expect(0);
+    folder.file("a.json", records(&[(2, "c"), (3, "d")]));
+    let lock = WriteLock::on(&table);
+    let mut killed = start(&mut upsert(&table, "id", &[&file]));
+    lock.waiter(&table);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    drop(lock);
+    assert_eq!(rows(&table), "1|a\n2|b");
+    run(&mut upsert(&table, "id", &[&file])).expect(0);
+    assert_eq!(rows(&table), "1|a\n2|c\n3|d");
+}

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schema::TrailingBlanks;
 
 /// A value's staged form as text, or the reason it is rejected with, column and type left out.
 fn cast(kind: ColumnType, json: &str) -> Result<Option<String>, String> {
@@ -221,4 +222,22 @@ proptest! {
         let array = decoded.columns[2].as_any().downcast_ref::<arrow::array::Date32Array>();
         prop_assert_eq!(i64::from(array.expect("dates").value(0)), second.div_euclid(86_400));
     }
+}
+
+#[test]
+fn a_key_takes_no_text_that_ends_in_blanks_and_other_columns_do() {
+    let mut columns = schema(&[("k", ColumnType::Varchar(9)), ("t", ColumnType::Varchar(9))]);
+    let records =
+        "{\"k\":\"a \",\"t\":\"b \"}\n{\"k\":\" a\",\"t\":\"b \"}\n{\"k\":\"\",\"t\":null}\n";
+    assert_eq!(lines(records, &columns).rows, 3);
+    columns.columns[0].trailing_blanks = TrailingBlanks::Refused;
+    let decoded = lines(records, &columns);
+    assert_eq!(decoded.rows, 2);
+    assert_eq!(cell(&decoded.columns[0], 0).as_deref(), Some(" a"));
+    assert_eq!(cell(&decoded.columns[1], 0).as_deref(), Some("b "));
+    let reason = decoded.rejects[0].reason.to_string();
+    assert!(
+        reason.ends_with("text that ends in a blank, which keys are compared without"),
+        "{reason}"
+    );
 }
