@@ -32,7 +32,7 @@ use self::mutex::{Backend, Former};
 use self::transaction::transaction;
 
 pub use changed::{Claim, Settled, settle};
-pub use entries::{Chosen, chosen, depends_on_left_out, known, plan};
+pub use entries::{Chosen, chosen, depends_on_left_out, known, plan, vanished};
 pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};

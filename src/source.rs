@@ -84,6 +84,8 @@ pub struct Found {
     pub directory_links: Vec<PathBuf>,
     /// Inputs without a single file in them, as given
     pub empty: Vec<PathBuf>,
+    /// What the names of all files in the inputs' directories begin with, a directory each
+    pub prefixes: Vec<String>,
 }
 
 /// A file that came up again, by the same name or by another (a link).
@@ -294,6 +296,7 @@ impl Finder<'_> {
         if !metadata.is_dir() {
             return self.add(path, &metadata);
         }
+        self.found.prefixes.push(self.naming.prefix(&path)?);
         let before = self.found.sources.len() + self.found.repeated.len();
         self.walk(&path)?;
         if self.found.sources.len() + self.found.repeated.len() == before {

@@ -25,7 +25,7 @@ use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
 use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
-use crate::source::{self, Place, Source};
+use crate::source::{self, Found, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Columns, Extent, Job, Meter, Rejected};
 use crate::store::{self, Store};
@@ -63,6 +63,8 @@ const REMAKES: u32 = 3;
 /// How far a run is.
 struct Way {
     pending: Vec<Source>,
+    /// What the names of sources in the inputs' directories begin with
+    prefixes: Vec<String>,
     /// What the ledger had before any input was opened; never read again
     start: Option<Known>,
     batch: Option<Batch>,
@@ -164,7 +166,7 @@ async fn redshift(
     };
     let mut report = empty_report(export, found.sources.len());
     report.warnings = warnings;
-    match run.all(found.sources, report, interrupt).await {
+    match run.all(found, report, interrupt).await {
         Ok(report) => {
             run.clean_up(&report).await;
             Ok(report)
@@ -177,7 +179,7 @@ impl Run<'_> {
     /// Look, stage, plan, load; again from the look where the load asks for it.
     async fn all(
         &mut self,
-        sources: Vec<Source>,
+        found: Found,
         mut report: Report,
         interrupt: &Interrupt,
     ) -> Result<Report, Cause> {
@@ -186,7 +188,8 @@ impl Run<'_> {
             rejects.check().await?;
         }
         let mut way = Way {
-            pending: sources,
+            pending: found.sources,
+            prefixes: found.prefixes,
             start: None,
             batch: None,
             spanning: Spanning::Allowed,
@@ -370,6 +373,8 @@ impl Run<'_> {
             let (found, _) = inputs::find_sources(&self.export.inputs)?;
             report.sources.total = found.sources.len() as u64;
             way.pending = found.sources;
+        } else {
+            self.note_vanished(session, &start, way, report).await?;
         }
         way.start = Some(start.clone());
         Ok(start)
@@ -421,6 +426,30 @@ impl Run<'_> {
             }
         }
         false
+    }
+
+    /// Sources that are gone keep their rows: files come and go. But it is said.
+    async fn note_vanished(
+        &self,
+        session: &Session,
+        start: &Known,
+        way: &Way,
+        report: &mut Report,
+    ) -> Result<(), Cause> {
+        let (target, scope) = (&self.target, &self.policy.scope);
+        let counting = load::vanished(session, target, scope, &way.prefixes, &start.entries);
+        let vanished = counting.await?;
+        let notes = way.prefixes.iter().zip(vanished);
+        let notes = notes.filter(|(_, count)| *count > 0).map(|(prefix, count)| {
+            let sources = report::count(count, "source");
+            let place = match prefix.as_str() {
+                "" => "the source root",
+                prefix => prefix,
+            };
+            format!("of what was loaded from {place} before, {sources} are not there any more; their rows stay")
+        });
+        extend_new(&mut report.notes, notes.collect());
+        Ok(())
     }
 
     /// The sources that the ledger, by their names and contents, does not make superfluous. Only where the content

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::database::{DatabaseError, Session};
 use crate::ledger::{
-    self, Candidate, Condition, Counts, Extract, Known, LedgerError, Mode, NewestLoad, Plan, Policy,
+    self, Candidate, Condition, Counts, Entry, Extract, Known, LedgerError, Mode, NewestLoad, Plan,
+    Policy,
 };
 use crate::receipt::{RejectsFile, Staged, StagedPart};
 use crate::sql::{self, EntriesBy, LedgerRow};
@@ -42,6 +43,32 @@ pub async fn known(
         entries: extract.current(oid),
         newest: None,
     })
+}
+
+/// How many sources below each of these prefixes the ledger has and the input has not any more: `known` are the entries
+/// of those it has.
+///
+/// # Errors
+/// [`LoadError`]
+pub async fn vanished(
+    session: &Session,
+    target: &Target,
+    scope: &str,
+    prefixes: &[String],
+    known: &[Entry],
+) -> Result<Vec<u64>, LoadError> {
+    let mut vanished = Vec::new();
+    for prefix in prefixes {
+        let statement = sql::count_sources(&target.names, scope, prefix);
+        let there = session.number(READING, &statement).await?.cast_unsigned();
+        let here: HashSet<&str> = known
+            .iter()
+            .filter(|entry| entry.scope == scope && entry.name.starts_with(prefix))
+            .map(|entry| entry.name.as_str())
+            .collect();
+        vanished.push(there.saturating_sub(here.len() as u64));
+    }
+    Ok(vanished)
 }
 
 /// The newest load that may have written rows which satisfy `only`, with its entries.

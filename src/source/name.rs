@@ -60,6 +60,15 @@ impl Naming {
         Ok(())
     }
 
+    /// What the names of all files in the directory at `path`, which is absolute, begin with.
+    pub(super) fn prefix(&self, path: &Path) -> Result<String, SourceError> {
+        let root = self.root.as_deref().map(|root| self.absolute(root));
+        match root.as_deref() == Some(path) {
+            true => Ok(String::new()),
+            false => Ok(self.name(path)?.trim_end_matches('/').to_owned() + "/"),
+        }
+    }
+
     /// The name of the file at `path`, which is absolute.
     pub(super) fn name(&self, path: &Path) -> Result<String, SourceError> {
         self.refuse_unstable(path)?;

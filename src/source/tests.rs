@@ -107,6 +107,13 @@ fn what_cannot_be_loaded_is_an_error() {
     let error = |input: &str| find(&[path(input)], &naming(&root)).expect_err(input);
     assert!(matches!(error("missing"), SourceError::Missing { .. }));
     let found = find(&[path("empty")], &naming(&root)).expect("found");
+    assert_eq!(found.prefixes, [format!("{}/empty/", root.display())]);
+    let inside = Naming {
+        root: Some(root.join("empty")),
+        ..naming(&root)
+    };
+    let below = find(&[path("empty"), path("empty/below")], &inside).expect("found");
+    assert_eq!(below.prefixes, ["", "below/"]);
     assert_eq!(found.empty, [PathBuf::from("empty")]);
     assert!(matches!(
         error("with-socket"),

@@ -457,6 +457,19 @@ pub fn count_entries(names: &LedgerNames, from: i64) -> Statement {
     ))
 }
 
+/// How many sources whose names begin so are in the ledger and not retired.
+pub fn count_sources(names: &LedgerNames, scope: &str, prefix: &str) -> Statement {
+    let ledger = names.ledger.quoted();
+    Statement::text(format!(
+        "SELECT COUNT(DISTINCT e.source_key) FROM {ledger} AS e \
+         LEFT JOIN {ledger} AS r ON r.kind = 'retired' AND r.retired_load_id = e.load_id AND r.source_key = e.source_key \
+         WHERE e.kind = 'source' AND e.scope = {} AND SUBSTRING(e.name, 1, {}) = {} AND r.kind IS NULL",
+        literal(scope),
+        prefix.chars().count(),
+        literal(prefix)
+    ))
+}
+
 /// URLs of the manifests that loads name.
 pub fn select_manifests(names: &LedgerNames) -> Statement {
     Statement::text(format!(

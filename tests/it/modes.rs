@@ -322,6 +322,31 @@ fn kept_sources_leave_their_old_rows_and_are_told_of() {
     assert_eq!(rows(&table), "1|old\n2|b");
 }
 
+#[test]
+fn sources_that_vanish_are_counted_and_keep_their_rows() {
+    let (table, folder) = (unique("gone"), Folder::new());
+    for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        folder.file(&format!("in/{name}.json"), records(&[(id, name)]));
+    }
+    folder.file("elsewhere.json", records(&[(4, "d")]));
+    let directory = folder.path().join("in");
+    run(&mut export(
+        &table,
+        &[&directory, &folder.path().join("elsewhere.json")],
+    ))
+    .expect(0);
+    for name in ["a", "c"] {
+        std::fs::remove_file(directory.join(format!("{name}.json"))).expect("it is there");
+    }
+    let report = run(&mut export(&table, &[&directory])).expect(0).json();
+    let note = format!(
+        "of what was loaded from {}/ before, 2 sources are not there any more; their rows stay",
+        directory.display()
+    );
+    assert_eq!(report["notes"], serde_json::json!([note]));
+    assert_eq!(rows(&table).lines().count(), 4);
+}
+
 // ---- replace-where
 
 fn of_day(table: &str, day: &str, inputs: &[&Path]) -> std::process::Command {
