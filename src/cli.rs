@@ -210,6 +210,8 @@ fn command_of(matches: &ArgMatches) -> Option<(CommandName, &ArgMatches)> {
         ("plan", matches) => Some((CommandName::Plan, matches)),
         ("init", matches) => Some((CommandName::Init, matches)),
         ("history", matches) => Some((CommandName::History, matches)),
+        ("verify", matches) => Some((CommandName::Verify, matches)),
+        ("forget", matches) => Some((CommandName::Forget, matches)),
         ("clean", matches) => Some((CommandName::Clean, matches)),
         ("config", matches) => {
             let (_, matches) = matches.subcommand()?;
@@ -283,6 +285,18 @@ pub fn program() -> Clap {
                 .about("Show the loads of a table, newest first, as its ledger has them")
                 .after_help(HISTORY_HELP),
             CommandName::History,
+        ))
+        .subcommand(with_settings(
+            base("verify")
+                .about("Compare a table with its ledger, and of a load also its parts, as far as they are there")
+                .after_help(VERIFY_HELP),
+            CommandName::Verify,
+        ))
+        .subcommand(with_settings(
+            base("forget")
+                .about("Take a load or a source out of a table and its ledger: its rows are deleted")
+                .after_help(FORGET_HELP),
+            CommandName::Forget,
         ))
         .subcommand(with_settings(
             base("clean")
@@ -433,6 +447,27 @@ Example:
       --user loader --database dev
 
 Exit codes: 0 shown, 1 failed, 2 usage or no ledger, 130 interrupted";
+
+const VERIFY_HELP: &str = "\
+Takes no lock: a load at the same time is seen whole or not at all. Without LOAD the sources of all
+loads are compared, which reads the table once for each 10,000 of them.
+
+Example:
+  stagecopy verify 7 --table sales.events --host cluster.abc.eu-west-1.redshift.amazonaws.com \\
+      --user loader --database dev
+
+Exit codes: 0 nothing differs, 1 something does, or failed, 2 usage or no ledger, 130 interrupted";
+
+const FORGET_HELP: &str = "\
+Rows are found by the id of their source, which they carry in --lineage-column, and must be as many as
+the ledger says. What was forgotten is loaded again by the next run that finds it among its inputs.
+
+Example:
+  stagecopy forget --source /data/a.json --table sales.events \\
+      --host cluster.abc.eu-west-1.redshift.amazonaws.com --user owner --database dev
+
+Exit codes: 0 forgotten, or not there any more, 1 not forgotten, 2 usage or no ledger,
+4 outcome unknown (run it again), 130 interrupted before COMMIT";
 
 const CLEAN_HELP: &str = "\
 Looks only below the prefix that loads of this table, host, database and --scope use. What a load in

@@ -6,12 +6,14 @@
 mod clean;
 mod directory;
 mod export;
+mod forget;
 mod history;
 mod init;
 mod inputs;
 mod plan;
 mod rejected;
 mod session;
+mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,6 +50,14 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Answer, Failure> {
         }
         Command::History(history) => {
             let work = history::run(*history, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::Verify(verify) => {
+            let work = verify::run(*verify, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::Forget(forget) => {
+            let work = forget::run(*forget, &progress, &interrupt);
             runtime.block_on(interruptible(work, &interrupt))
         }
         Command::Clean(clean) => {

@@ -131,6 +131,12 @@ pub enum Cause {
         #[source]
         source: serde_json::Error,
     },
+    /// The ledger and what it speaks of do not say the same
+    #[error("{checks} of the checks differ")]
+    Differs {
+        /// How many
+        checks: usize,
+    },
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -186,6 +192,7 @@ impl Cause {
                 | LoadError::NoLedger { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
+                | LoadError::ModeColumn { .. }
                 | LoadError::Ledger(
                     LedgerError::TooManySources { .. } | LedgerError::LongName { .. },
                 ),
@@ -217,6 +224,9 @@ impl Cause {
             Self::ColumnType { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
+            Self::Differs { .. } => Some(
+                "others may have written the table or its ledger; `stagecopy history` shows the loads".to_owned(),
+            ),
             Self::Manifest { .. } => Some(
                 "somebody wrote there; nothing is deleted while it is not known what the ledger names".to_owned(),
             ),

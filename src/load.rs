@@ -7,12 +7,15 @@
 
 mod entries;
 mod error;
+mod forget;
 mod history;
 mod mutex;
 mod recovery;
 mod rows;
+mod standing;
 mod table;
 mod transaction;
+mod verify;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,19 +24,24 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::database::{DatabaseError, Endpoint, Outcome, Patience, Session};
-use crate::ledger::{Plan, Policy};
+use crate::ledger::{Known, Plan, Policy};
 use crate::receipt::Staged;
-use crate::schema::Column;
-use crate::sql::{Authorization, LedgerNames, RejectsRow, TableName};
+use crate::schema::{Column, Origin, Schema};
+use crate::sql::{Authorization, FoundLoad, LedgerNames, RejectsRow, TableName};
 
 use self::mutex::{Backend, Former};
 use self::transaction::transaction;
 
-pub use entries::{Chosen, candidates, chosen, entries, plan};
+pub use entries::{Chosen, chosen, known, plan};
 pub use error::LoadError;
-pub use history::{PastLoad, history, named_manifests};
+pub use forget::{Forgetting, Forgot, Forgotten, forget};
+pub use history::{LoadName, PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
-pub use table::{Adopted, Table, TableColumn, adopt, describe, look, missing, takes, widen};
+pub use standing::{Claim, Settled, settle};
+pub use table::{
+    Adopted, Table, TableColumn, adopt, check_mode, describe, look, missing, takes, widen,
+};
+pub use verify::{Verified, verify};
 
 /// Where rows go and where that is recorded.
 #[derive(Clone)]
@@ -70,12 +78,14 @@ pub struct Request<'a> {
     pub authorization: &'a Authorization,
     /// How the ledger is judged
     pub policy: &'a Policy,
+    /// What the ledger had before any input was opened
+    pub start: &'a Known,
     /// The table as planned
     pub table: &'a Table,
     /// Which staged sources are to be loaded
     pub plan: &'a Plan,
-    /// URL of the manifest over their parts
-    pub manifest_url: &'a str,
+    /// URL of the manifest over their parts, if there are any
+    pub manifest_url: Option<&'a str>,
     /// Columns of the staged schema that the table does not have and is to be given
     pub add: &'a [Column],
     /// Their rejected records, if lines of them were written
@@ -133,8 +143,8 @@ pub enum Ending {
 pub struct Committed {
     /// Its random id
     pub load_id: String,
-    /// Its number
-    pub number: i64,
+    /// What the ledger says of it
+    pub load: FoundLoad,
     /// Notices of the server, such as Redshift's count of loaded records
     pub notices: Vec<String>,
 }
@@ -159,6 +169,22 @@ pub fn random_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
+/// The column in which rows carry their source's id.
+fn lineage_of(schema: &Schema) -> Option<&str> {
+    let column = schema.columns.iter().find(|c| c.origin == Origin::Source);
+    column.map(|column| column.name.as_str())
+}
+
+/// The same where a load cannot do without.
+fn lineage_column<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a str, LoadError> {
+    lineage_of(schema).ok_or_else(|| LoadError::ModeColumn {
+        option: "--on-replaced supersede",
+        table: table.clone(),
+        problem: "no column stagecopy_source".into(),
+        takes: "rows are superseded by their source's id: ALTER TABLE … ADD COLUMN stagecopy_source VARCHAR(32), or let a new table be made",
+    })
+}
+
 /// How far a load came, for whoever has to find out what became of it.
 struct Attempt {
     load_id: String,
@@ -178,6 +204,14 @@ enum Progress {
 }
 
 impl Attempt {
+    fn new() -> Self {
+        Self {
+            load_id: random_id(),
+            backend: None,
+            progress: Progress::Open,
+        }
+    }
+
     /// The backend that may be left behind. One that may be committing is left alone for longer: what it did would
     /// have to be done again.
     fn former(&self) -> Option<Former> {
@@ -199,11 +233,7 @@ pub async fn load(
     staged: &Staged,
     request: &Request<'_>,
 ) -> Result<Ending, LoadError> {
-    let mut attempt = Attempt {
-        load_id: random_id(),
-        backend: None,
-        progress: Progress::Open,
-    };
+    let mut attempt = Attempt::new();
     let ended = transaction(session, target, staged, request, &mut attempt).await;
     let ended = match ended {
         Err(LoadError::Database(error)) => judge(error, target, &attempt).await,
@@ -236,9 +266,9 @@ async fn judge(
             tracing::warn!(%error, load_id, "the connection was lost; finding out what became of the load");
             let resolved = recovery::resolve(target, load_id, attempt.former()).await?;
             Ok(match resolved {
-                Some(number) => Ending::Committed(Committed {
+                Some(load) => Ending::Committed(Committed {
                     load_id: load_id.clone(),
-                    number,
+                    load,
                     notices: Vec::new(),
                 }),
                 None => Ending::PlanAgain(Reason::Lost),

@@ -136,11 +136,23 @@ pub fn manifest(parts: &[&StagedPart]) -> Vec<u8> {
     serde_json::to_vec(&manifest).expect("strings and numbers are JSON")
 }
 
-/// The URLs that a manifest lists.
+/// The largest manifest that is read back: about 200 bytes for each of 300,000 parts.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// A part as a manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    /// URL
+    pub url: String,
+    /// Exact length
+    pub bytes: u64,
+}
+
+/// The parts that a manifest lists.
 ///
 /// # Errors
 /// If it is no manifest.
-pub fn manifest_urls(manifest: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+pub fn read_manifest(manifest: &[u8]) -> Result<Vec<ListedPart>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Listed {
         entries: Vec<Entry>,
@@ -148,9 +160,18 @@ pub fn manifest_urls(manifest: &[u8]) -> Result<Vec<String>, serde_json::Error> 
     #[derive(Deserialize)]
     struct Entry {
         url: String,
+        meta: Meta,
+    }
+    #[derive(Deserialize)]
+    struct Meta {
+        content_length: u64,
     }
     let listed: Listed = serde_json::from_slice(manifest)?;
-    Ok(listed.entries.into_iter().map(|entry| entry.url).collect())
+    let part = |entry: Entry| ListedPart {
+        url: entry.url,
+        bytes: entry.meta.content_length,
+    };
+    Ok(listed.entries.into_iter().map(part).collect())
 }
 
 #[derive(Serialize)]
@@ -239,10 +260,11 @@ mod tests {
     #[test]
     fn a_manifest_is_read_back_and_anything_else_is_none() {
         let text = manifest(&[&part("a", 4), &part("b", 5)]);
-        let urls = manifest_urls(&text).expect("a manifest");
-        assert_eq!(urls, ["s3://b/a", "s3://b/b"]);
+        let parts = read_manifest(&text).expect("a manifest");
+        let parts: Vec<_> = parts.iter().map(|p| (p.url.as_str(), p.bytes)).collect();
+        assert_eq!(parts, [("s3://b/a", 4), ("s3://b/b", 5)]);
         for other in ["", "{}", "[]", "{\"entries\":[{}]}"] {
-            assert!(manifest_urls(other.as_bytes()).is_err(), "{other}");
+            assert!(read_manifest(other.as_bytes()).is_err(), "{other}");
         }
     }
 

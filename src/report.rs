@@ -3,7 +3,9 @@
 //! Pure: numbers in, text out. Nothing is printed here, and no clock is read.
 
 mod clean;
+mod forget;
 mod history;
+mod verify;
 
 use std::fmt::Write;
 
@@ -13,7 +15,9 @@ use crate::settings::{OutputFormat, ShownSetting};
 use crate::sql::{self, TableName};
 
 pub use clean::{CleanReport, LISTED_OBJECTS, ObjectCounts};
+pub use forget::{ForgetOutcome, ForgetReport, LISTED_SOURCES};
 pub use history::{HistoryLine, HistoryReport};
+pub use verify::{CheckLine, VerifyReport};
 
 /// Version of the JSON form; it grows when a field changes its meaning or goes away.
 pub const FORMAT_VERSION: u32 = 1;
@@ -32,6 +36,10 @@ pub enum Answer {
     Init(InitReport),
     /// Of `history`
     History(HistoryReport),
+    /// Of `verify`
+    Verify(VerifyReport),
+    /// Of `forget`
+    Forget(ForgetReport),
     /// Of `clean`
     Clean(CleanReport),
     /// Of `config show`
@@ -46,12 +54,16 @@ impl Answer {
             (OutputFormat::Text, Self::Plan(report)) => report.text(),
             (OutputFormat::Text, Self::Init(report)) => report.text(),
             (OutputFormat::Text, Self::History(report)) => report.text(),
+            (OutputFormat::Text, Self::Verify(report)) => report.text(),
+            (OutputFormat::Text, Self::Forget(report)) => report.text(),
             (OutputFormat::Text, Self::Clean(report)) => report.text(),
             (OutputFormat::Text, Self::Settings(settings)) => settings_text(settings),
             (OutputFormat::Json, Self::Load(report)) => report.json(),
             (OutputFormat::Json, Self::Plan(report)) => report.json(),
             (OutputFormat::Json, Self::Init(report)) => report.json(),
             (OutputFormat::Json, Self::History(report)) => report.json(),
+            (OutputFormat::Json, Self::Verify(report)) => report.json(),
+            (OutputFormat::Json, Self::Forget(report)) => report.json(),
             (OutputFormat::Json, Self::Clean(report)) => report.json(),
             (OutputFormat::Json, Self::Settings(settings)) => settings_json(settings),
         }
@@ -81,15 +93,17 @@ pub struct SourceCounts {
     pub skipped: u64,
 }
 
-/// The records of the sources that were loaded: `read = loaded + rejected`.
+/// The records of the sources that were loaded: `read = loaded + rejected + superseded`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecordCounts {
     /// Found in the sources
     pub read: u64,
     /// Rows in the table, as the server counted them
     pub loaded: u64,
-    /// Left out
+    /// Left out, as they do not fit
     pub rejected: u64,
+    /// Left out, as another record of the same key won (upsert)
+    pub superseded: u64,
 }
 
 /// The parts of a run.
@@ -137,6 +151,8 @@ pub struct Report {
     /// The target
     #[serde(serialize_with = "as_text")]
     pub table: TableName,
+    /// `append`, `replace`, `replace-where` or `upsert`; `None` if nothing was to be loaded
+    pub mode: Option<&'static str>,
     /// The load's random id in the ledger; `None` if this run loaded nothing
     pub load_id: Option<String>,
     /// The load's number in the ledger, likewise
@@ -145,6 +161,8 @@ pub struct Report {
     pub sources: SourceCounts,
     /// Records
     pub records: RecordCounts,
+    /// Rows that the load deleted, as the server counted them
+    pub rows_deleted: u64,
     /// Parts
     pub parts: PartCounts,
     /// Bytes read, as stored
@@ -191,6 +209,10 @@ impl Report {
         push_fact(&mut text, "sources", &shares.join(", "));
         if self.outcome != Outcome::AlreadyLoaded {
             push_fact(&mut text, "records", &records_text(&self.records));
+            if self.rows_deleted > 0 {
+                let deleted = format!("{} deleted", grouped(self.rows_deleted));
+                push_fact(&mut text, "rows", &deleted);
+            }
             push_fact(
                 &mut text,
                 "parts",
@@ -511,10 +533,14 @@ fn push_fact(text: &mut String, name: &str, fact: &str) {
 
 fn records_text(records: &RecordCounts) -> String {
     let (read, loaded) = (grouped(records.read), grouped(records.loaded));
-    format!(
+    let mut text = format!(
         "{read} read = {loaded} loaded + {} rejected",
         grouped(records.rejected)
-    )
+    );
+    if records.superseded > 0 {
+        let _ = write!(text, " + {} superseded", grouped(records.superseded));
+    }
+    text
 }
 
 fn push_remarks(text: &mut String, notes: &[String], warnings: &[String]) {

@@ -14,7 +14,8 @@ use crate::credentials::PasswordSources;
 use crate::database::{TlsMode, TlsRoots};
 use crate::encode::Compression;
 use crate::evolve::Evolve;
-use crate::ledger::{OnReplaced, SameContent};
+use crate::ledger::{EmptyInput, Mode, OtherOptions, Remedy, RowsToo, SameContent};
+use crate::load::{Forgotten, LoadName};
 use crate::rejects::RejectedData;
 use crate::source::Input;
 use crate::sql::TableName;
@@ -26,6 +27,7 @@ pub mod value;
 pub mod names;
 pub mod aws;
 pub mod file;
+pub mod mode;
 mod reader;
 pub mod resolve;
 
@@ -40,6 +42,10 @@ pub enum Command {
     Init(Box<Init>),
     /// Tell of the loads of a table
     History(Box<History>),
+    /// Compare the ledger with the table
+    Verify(Box<Verify>),
+    /// Take a load or a source out of both
+    Forget(Box<Forget>),
     /// Delete what runs left in the stage
     Clean(Box<Clean>),
     /// Show settings and where they come from
@@ -83,10 +89,12 @@ pub struct Load {
     pub ledger_schema: Option<String>,
     /// What happens to the rows that are there
     pub mode: Mode,
-    /// What to do with a known source whose content changed
-    pub on_replaced: OnReplaced,
     /// What to do with known content under new names
     pub same_content: SameContent,
+    /// What to do with known sources that were loaded under other options
+    pub other_options: OtherOptions,
+    /// What to do with a table that is not the one the ledger speaks of
+    pub changed_table: Remedy,
     /// Statements before the transaction, one each
     pub session_sql: Vec<String>,
     /// Statements before the COPY, one each, without semicolons
@@ -147,6 +155,34 @@ pub struct History {
     pub limit: u64,
 }
 
+/// What `verify` needs.
+#[derive(Debug)]
+pub struct Verify {
+    /// Whose
+    pub place: LedgerPlace,
+    /// The load whose sources and parts are compared; `None`: sources of all
+    pub load: Option<LoadName>,
+    /// Column in which rows carry their source's id. Folded.
+    pub lineage_column: String,
+    /// How S3 is reached
+    pub client: S3Client,
+}
+
+/// What `forget` needs.
+#[derive(Debug)]
+pub struct Forget {
+    /// Whose
+    pub place: LedgerPlace,
+    /// What
+    pub what: Forgotten,
+    /// Whether its rows are there
+    pub rows: RowsToo,
+    /// Column in which rows carry their source's id. Folded.
+    pub lineage_column: String,
+    /// Who forgets, for the ledger
+    pub writer: Option<PachydermPipeline>,
+}
+
 /// What `clean` needs.
 #[derive(Debug)]
 pub struct Clean {
@@ -182,6 +218,8 @@ pub struct Inputs {
     pub source_root: Option<PathBuf>,
     /// Part of every source's identity; empty by default
     pub scope: String,
+    /// What to do if there is nothing
+    pub empty: EmptyInput,
     /// How the shell spells the working directory (`PWD`). Not checked: it counts only if it is the
     /// same directory.
     pub shell_directory: Option<PathBuf>,
@@ -364,13 +402,6 @@ pub struct Tls {
     pub mode: TlsMode,
     /// Who may vouch for the server
     pub roots: TlsRoots,
-}
-
-/// What a load does to the rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// They stay
-    Append,
 }
 
 /// What happens to parts once the load was seen in the ledger.

@@ -61,6 +61,8 @@ pub struct Found {
     pub repeated: Vec<Repeated>,
     /// Links to directories inside a directory, which are not followed
     pub directory_links: Vec<PathBuf>,
+    /// Inputs without a single file in them, as given
+    pub empty: Vec<PathBuf>,
 }
 
 /// A file that came up again, by the same name or by another (a link).
@@ -212,7 +214,7 @@ impl SourceError {
 /// by whatever name (same device and inode), is one source.
 ///
 /// # Errors
-/// A missing path, an empty directory, anything that is no regular file, directory or FIFO, and
+/// A missing path, anything that is no regular file, directory or FIFO, and
 /// paths that give no lasting name.
 pub fn find(inputs: &[Input], naming: &Naming) -> Result<Found, SourceError> {
     let mut finder = Finder {
@@ -274,9 +276,7 @@ impl Finder<'_> {
         let before = self.found.sources.len() + self.found.repeated.len();
         self.walk(&path)?;
         if self.found.sources.len() + self.found.repeated.len() == before {
-            return Err(SourceError::NoFiles {
-                path: given.to_owned(),
-            });
+            self.found.empty.push(given.to_owned());
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! connection) to say. Statements go out by the simple protocol, without parameters: COPY takes
 //! none, and one way for all is easier to follow in a server's log.
 
+mod books;
 mod ledger;
 mod rows;
 mod tables;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::schema::Column;
 
+pub use books::*;
 pub use ledger::*;
 pub use rows::*;
 pub use tables::*;

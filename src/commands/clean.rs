@@ -15,9 +15,6 @@ use crate::settings::{Clean, Cleaning};
 use crate::store::Store;
 use crate::terminal::Progress;
 
-/// The largest manifest that is read: a line of 200 bytes for each of 300,000 parts.
-const MAX_MANIFEST_BYTES: u64 = 64 << 20;
-
 /// Runs the command.
 pub(super) async fn run(clean: Clean, progress: &Progress) -> Result<Answer, Failure> {
     let (table, stage) = (clean.place.table.clone(), clean.stage.to_string());
@@ -69,18 +66,15 @@ async fn named_keys(
     let mut named = HashSet::new();
     let keys = manifests.iter().filter_map(|url| store.key(url));
     for key in keys.filter(|key| key.starts_with(&within)) {
-        let Some(manifest) = store.read(key, MAX_MANIFEST_BYTES).await? else {
+        let Some(manifest) = store.read(key, receipt::MAX_MANIFEST_BYTES).await? else {
             continue;
         };
-        let urls = receipt::manifest_urls(&manifest).map_err(|source| Cause::Manifest {
+        let parts = receipt::read_manifest(&manifest).map_err(|source| Cause::Manifest {
             url: store.url(key),
             source,
         })?;
-        named.extend(
-            urls.iter()
-                .filter_map(|url| store.key(url))
-                .map(str::to_owned),
-        );
+        let keys = parts.iter().filter_map(|part| store.key(&part.url));
+        named.extend(keys.map(str::to_owned));
         named.insert(key.to_owned());
     }
     Ok(named)

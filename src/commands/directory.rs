@@ -53,6 +53,7 @@ pub(super) async fn stage_into(
         read: staged.sources.iter().map(|s| s.read).sum(),
         loaded: 0,
         rejected: staged.sources.iter().map(|s| s.rejected).sum(),
+        superseded: 0,
     };
     report.parts = PartCounts {
         count: staged.parts.len() as u64,

@@ -15,8 +15,10 @@ use crate::database::Session;
 use crate::decode::{Ignored, Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
 use crate::evolve::{self, Evolve};
-use crate::ledger::{self, Candidate, Policy};
-use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Target};
+use crate::ledger::{self, Candidate, Known, Mode, Policy};
+use crate::load::{
+    self, Chosen, Claim, Committed, Ending, Interrupt, LoadError, Request, Table, Target,
+};
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
@@ -61,6 +63,8 @@ const REMAKES: u32 = 3;
 /// How far a run is.
 struct Way {
     pending: Vec<Source>,
+    /// What the ledger had before any input was opened; never read again
+    start: Option<Known>,
     batch: Option<Batch>,
     spanning: Spanning,
     /// Digest of each source that was staged, by name: read again, it must be the same
@@ -89,6 +93,16 @@ struct Batch {
     rejected: Rejected,
     ignored: Ignored,
     notes: Vec<String>,
+}
+
+/// What one transaction is to do.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    table: &'a Table,
+    made: &'a Batch,
+    plan: &'a ledger::Plan,
+    start: &'a Known,
+    chosen: &'a Chosen<'a>,
 }
 
 struct Run<'a> {
@@ -155,6 +169,7 @@ impl Run<'_> {
         }
         let mut way = Way {
             pending: sources,
+            start: None,
             batch: None,
             spanning: Spanning::Allowed,
             digests: HashMap::new(),
@@ -183,36 +198,50 @@ impl Run<'_> {
         interrupt: &Interrupt,
     ) -> Result<Round, Cause> {
         let mut session = session::connect(&self.target.endpoint).await?;
-        let table = load::look(&session, &self.target).await?;
+        let table = self.look(&session, report).await?;
         let idle_since = Instant::now();
+        let start = match &way.start {
+            Some(start) => start.clone(),
+            None => self.begin(&session, &table, way, report).await?,
+        };
         if way.batch.is_none() {
-            let pending = std::mem::take(&mut way.pending);
+            let pending = way.pending.clone();
             way.pending = self
-                .without_known(&session, &table, pending, report)
+                .without_known(&session, &table, pending, &start, report)
                 .await?;
             let names = way.pending.iter().map(|source| source.name.as_str());
-            ledger::check_names(names).map_err(load::LoadError::from)?;
-            if way.pending.is_empty() {
+            ledger::check_names(names).map_err(LoadError::from)?;
+            // no sources at all are something to load, where that was allowed
+            if way.pending.is_empty() && report.sources.total > 0 {
                 report.outcome = Outcome::AlreadyLoaded;
                 return Ok(Round::Done);
             }
         }
         let is_taken = |batch: &Batch| self.is_taken(&table, &batch.staged.schema);
         if !way.batch.as_ref().is_some_and(is_taken) {
-            let pending = std::mem::take(&mut way.pending);
-            way.pending = inputs::spool(pending, &self.export.conversion)?;
+            way.pending = inputs::spool(way.pending.clone(), &self.export.conversion)?;
             let batch = self
                 .stage(way.pending.clone(), &table, way.spanning)
                 .await?;
             agree(&mut way.digests, &batch.staged)?;
+            load::check_mode(&self.target, &batch.staged.schema, &self.policy.mode)?;
             way.batch = Some(batch);
         }
         let made = way.batch.as_ref().expect("a batch was made above");
         if idle_since.elapsed() > IDLE {
             session = session::connect(&self.target.endpoint).await?;
         }
-        let plan = self.plan(&session, &table, &made.staged).await?;
-        if plan.load.is_empty() {
+        let policy = &self.policy;
+        let planned = load::plan(
+            &session,
+            &self.target,
+            policy,
+            &made.staged,
+            &start,
+            table.oid,
+        );
+        let plan = planned.await?;
+        if plan.is_nothing() {
             nothing_to_load(report, made, plan.warnings);
             return Ok(Round::Done);
         }
@@ -221,10 +250,14 @@ impl Run<'_> {
             way.batch = None;
             return Ok(Round::Again);
         };
-        match self
-            .load(session, &table, made, &plan, &chosen, interrupt)
-            .await
-        {
+        let work = Work {
+            table: &table,
+            made,
+            plan: &plan,
+            start: &start,
+            chosen: &chosen,
+        };
+        match self.load(session, work, interrupt).await {
             Ok(Ending::Committed(committed)) => {
                 for notice in &committed.notices {
                     tracing::debug!(notice, "the server says");
@@ -254,31 +287,80 @@ impl Run<'_> {
         }
     }
 
+    /// The table and its ledger, and that one speaks of the other.
+    async fn look(&self, session: &Session, report: &mut Report) -> Result<Table, Cause> {
+        let table = load::look(session, &self.target).await?;
+        let claim = Claim {
+            mode: &self.policy.mode,
+            remedy: self.load.changed_table,
+            origin: &self.policy.origin,
+            recorded_at: &session::now(),
+        };
+        let settled = load::settle(session, &self.target, table, claim).await?;
+        // the same in every round
+        for note in settled.notes {
+            if !report.notes.contains(&note) {
+                report.notes.push(note);
+            }
+        }
+        for warning in settled.warnings {
+            if !report.warnings.contains(&warning) {
+                report.warnings.push(warning);
+            }
+        }
+        Ok(settled.table)
+    }
+
+    /// Reads what the ledger has before any input is opened. What is replaced whole is replaced by what there is
+    /// after that: a list made before could be older than what another run has loaded meanwhile.
+    async fn begin(
+        &self,
+        session: &Session,
+        table: &Table,
+        way: &mut Way,
+        report: &mut Report,
+    ) -> Result<Known, Cause> {
+        if table.oid.is_some() && !self.export.conversion.evolve.adds() {
+            let schema = session::schema_of(table, &self.export.table)?;
+            load::check_mode(&self.target, &schema, &self.policy.mode)?;
+        }
+        let candidates = unread(&way.pending);
+        let policy = &self.policy;
+        let start = load::known(session, &self.target, policy, &candidates, table.oid).await?;
+        if let Mode::Replace(_) = self.policy.mode {
+            let (found, _) = inputs::find_sources(&self.export.inputs)?;
+            report.sources.total = found.sources.len() as u64;
+            way.pending = found.sources;
+        }
+        way.start = Some(start.clone());
+        Ok(start)
+    }
+
     /// One transaction over what was chosen.
     async fn load(
         &mut self,
         session: Session,
-        table: &Table,
-        made: &Batch,
-        plan: &ledger::Plan,
-        chosen: &Chosen<'_>,
+        work: Work<'_>,
         interrupt: &Interrupt,
     ) -> Result<Ending, Cause> {
-        self.judge_rejected(made, plan)?;
-        let manifest_url = self.put_manifest(&receipt::manifest(&chosen.parts)).await?;
-        let rejects = self.note_rejects(&chosen.rejects).await?;
+        let Work { table, made, .. } = work;
+        self.judge_rejected(made, work.plan)?;
+        let manifest_url = match work.chosen.parts.as_slice() {
+            [] => None,
+            parts => Some(self.put_manifest(&receipt::manifest(parts)).await?),
+        };
+        let rejects = self.note_rejects(&work.chosen.rejects).await?;
         self.progress.phase("loading");
         let request = Request {
             authorization: &self.authorization().await?,
             policy: &self.policy,
+            start: work.start,
             table,
-            plan,
-            manifest_url: &manifest_url,
+            plan: work.plan,
+            manifest_url: manifest_url.as_deref(),
             add: &self.to_add(table, &made.staged.schema),
             rejects: rejects.as_ref(),
-            recorded_at: &jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
+            recorded_at: &session::now(),
             session_sql: &self.load.session_sql,
             pre_sql: &self.load.pre_sql,
             post_sql: &self.load.post_sql,
@@ -302,50 +384,42 @@ impl Run<'_> {
         false
     }
 
-    /// The sources whose names the ledger does not have, or has with other content (which the policy
-    /// may allow). Known ones are only hashed. "Already loaded" is trusted without the lock, since
-    /// only committed rows are seen; "absent" never is.
+    /// The sources that the ledger, by their names and contents, does not make superfluous. Only where the content
+    /// can tell, it is read for that. "Already loaded" is trusted without the lock, since only committed rows are
+    /// seen; "absent" never is.
     async fn without_known(
         &self,
         session: &Session,
         table: &Table,
         sources: Vec<Source>,
+        start: &Known,
         report: &mut Report,
     ) -> Result<Vec<Source>, Cause> {
+        let policy = &self.policy;
+        let known =
+            load::known(session, &self.target, policy, &unread(&sources), table.oid).await?;
         let names: Vec<String> = sources.iter().map(|s| s.name.clone()).collect();
-        let entries = load::entries(
-            session,
-            &self.target,
-            &self.policy.scope,
-            &names,
-            &[],
-            table.oid,
-        )
-        .await?;
-        if entries.is_empty() {
-            return Ok(sources);
+        let mut is_worth_it = ledger::worth_digesting(&names, &known, policy).into_iter();
+        let (known_sources, mut pending): (Vec<Source>, Vec<Source>) = sources
+            .into_iter()
+            .partition(|_| is_worth_it.next() == Some(true));
+        if known_sources.is_empty() {
+            return Ok(pending);
         }
         self.progress.phase("comparing with the ledger");
-        let known: std::collections::HashSet<&str> =
-            entries.iter().map(|e| e.name.as_str()).collect();
-        let (known, mut pending): (Vec<Source>, Vec<Source>) = sources
-            .into_iter()
-            .partition(|s| known.contains(s.name.as_str()));
-        let known = inputs::spool(known, &self.export.conversion)?;
-        let mut candidates = Vec::new();
-        for source in &known {
+        let known_sources = inputs::spool(known_sources, &self.export.conversion)?;
+        let mut candidates = unread(&known_sources);
+        let mut bytes = 0;
+        for (source, candidate) in known_sources.iter().zip(&mut candidates) {
             let digested = source::digest(source)?;
-            report.input_bytes += digested.stored_bytes;
-            candidates.push(Candidate {
-                name: source.name.clone(),
-                digest: digested.digest.to_hex().to_string(),
-            });
+            bytes += digested.stored_bytes;
+            candidate.digest = digested.digest.to_hex().to_string();
         }
-        let plan =
-            ledger::decide(&candidates, &entries, &self.policy).map_err(load::LoadError::from)?;
+        let plan = ledger::decide(&candidates, &known, start, policy).map_err(LoadError::from)?;
+        report.input_bytes += bytes;
         report.sources.skipped += plan.skip.len() as u64;
         report.warnings.extend(plan.warnings);
-        pending.extend(plan.load.iter().map(|index| known[*index].clone()));
+        pending.extend(plan.load.iter().map(|index| known_sources[*index].clone()));
         Ok(pending)
     }
 
@@ -530,21 +604,6 @@ impl Run<'_> {
         session::stage_prefix(&self.target, &self.policy.scope, run.as_deref())
     }
 
-    async fn plan(
-        &self,
-        session: &Session,
-        table: &Table,
-        staged: &Staged,
-    ) -> Result<ledger::Plan, Cause> {
-        let candidates = load::candidates(staged);
-        let names: Vec<String> = candidates.iter().map(|c| c.name.clone()).collect();
-        let digests: Vec<String> = candidates.iter().map(|c| c.digest.clone()).collect();
-        let scope = &self.policy.scope;
-        let entries =
-            load::entries(session, &self.target, scope, &names, &digests, table.oid).await?;
-        Ok(load::plan(staged, &entries, &self.policy).map_err(load::LoadError::from)?)
-    }
-
     /// The rejected records of what is loaded: some of the sources may be loaded by others by now.
     fn judge_rejected(&self, made: &Batch, plan: &ledger::Plan) -> Result<(), Cause> {
         let loaded = || plan.load.iter().map(|index| &made.staged.sources[*index]);
@@ -644,13 +703,25 @@ fn row_shaping(conversion: &settings::Conversion) -> String {
     }
 }
 
+/// Sources as the ledger knows them, before they were read.
+fn unread(sources: &[Source]) -> Vec<Candidate> {
+    let candidate = |source: &Source| Candidate {
+        name: source.name.clone(),
+        digest: String::new(),
+        counts: None,
+    };
+    sources.iter().map(candidate).collect()
+}
+
 fn policy(export: &Export, load: &Load) -> Policy {
     Policy {
         scope: export.inputs.scope.clone(),
         origin: session::origin(load.writer.as_ref()),
-        on_replaced: load.on_replaced,
+        mode: load.mode.clone(),
         same_content: load.same_content,
+        empty: export.inputs.empty,
         options: row_shaping(&export.conversion),
+        other_options: load.other_options,
     }
 }
 
@@ -659,6 +730,10 @@ pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
         format_version: report::FORMAT_VERSION,
         outcome: Outcome::Loaded,
         table: export.table.clone(),
+        mode: match &export.destination {
+            Destination::Redshift(load) => Some(load.mode.name()),
+            Destination::Directory(_) => None,
+        },
         load_id: None,
         load_number: None,
         sources: SourceCounts {
@@ -667,6 +742,7 @@ pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
             skipped: 0,
         },
         records: RecordCounts::default(),
+        rows_deleted: 0,
         parts: PartCounts::default(),
         input_bytes: 0,
         created_table: false,
@@ -708,14 +784,16 @@ fn loaded(report: &mut Report, made: &Batch, load: &[usize], committed: &Committ
         .collect();
     let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
     report.load_id = Some(committed.load_id.clone());
-    report.load_number = u64::try_from(committed.number).ok();
+    report.load_number = u64::try_from(committed.load.number).ok();
     report.sources.loaded = sources.len() as u64;
     report.sources.skipped += (with_records - sources.len()) as u64;
     report.records = RecordCounts {
         read: sources.iter().map(|s| s.read).sum(),
-        loaded: sources.iter().map(|s| s.rows()).sum(),
+        loaded: committed.load.records,
         rejected: sources.iter().map(|s| s.rejected).sum(),
+        superseded: committed.load.superseded,
     };
+    report.rows_deleted = committed.load.deleted;
     report.parts = PartCounts {
         count: made.staged.parts.len() as u64,
         bytes: made.staged.part_bytes(),

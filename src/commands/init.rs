@@ -25,9 +25,7 @@ async fn adopt(init: Init, progress: &Progress) -> Result<Answer, Cause> {
         init.ledger_schema.as_deref(),
         progress,
     );
-    let now = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
+    let now = session::now();
     let origin = session::origin(init.writer.as_ref());
     let adopted = session::persistently(async || {
         let session = session::connect(&endpoint).await?;

@@ -11,11 +11,12 @@ use crate::error::Cause;
 use crate::evolve::Changes;
 use crate::facts::{self, Facts};
 use crate::frame::Limits;
+use crate::ledger::EmptyInput;
 use crate::load::Table;
 use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
 use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
-use crate::source::{self, Found, Naming, Source};
+use crate::source::{self, Found, Naming, Source, SourceError};
 use crate::sql::{self, TableName};
 use crate::stage::{self, Extent, Job, Meter, Options, RejectLimit, Rejected};
 use crate::terminal::Progress;
@@ -31,6 +32,12 @@ pub(super) fn find_sources(inputs: &Inputs) -> Result<(Found, Vec<String>), Caus
         standard_name: inputs.standard_input_name.clone(),
     };
     let found = source::find(&inputs.inputs, &naming)?;
+    if let ([first, ..], EmptyInput::Refuse) = (found.empty.as_slice(), inputs.empty) {
+        return Err(SourceError::NoFiles {
+            path: first.clone(),
+        }
+        .into());
+    }
     let mut warnings = Vec::new();
     for repeated in &found.repeated {
         warnings.push(format!(

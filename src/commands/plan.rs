@@ -90,6 +90,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
             read,
             loaded: read - rejected,
             rejected,
+            superseded: 0,
         },
         input_bytes: sum(|s| s.finished.stored_bytes),
         notes,

@@ -184,6 +184,12 @@ fn tell(wait: &Wait, progress: &Progress) {
     }
 }
 
+/// The clock, for people who read the ledger.
+pub(super) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Where this process is: the pipeline, or the host's name.
 pub(super) fn origin(writer: Option<&PachydermPipeline>) -> Origin {
     match writer {

@@ -3,57 +3,138 @@
 use std::collections::HashSet;
 
 use crate::database::{DatabaseError, Session};
-use crate::ledger::{self, Candidate, Entry, LedgerError, Plan, Policy};
+use crate::ledger::{
+    self, Candidate, Condition, Counts, Extract, Known, LedgerError, Mode, NewestLoad, Plan, Policy,
+};
 use crate::receipt::{RejectsFile, Staged, StagedPart};
 use crate::sql::{self, EntriesBy, LedgerRow};
 
 use super::{LoadError, Target};
 
-/// Current entries for these names, and for sources of these contents, in the run's scope.
+const READING: &str = "read the ledger";
+
+/// What the ledger has that a run with these sources is judged by: of a replace the newest load that counts,
+/// else the current entries for these names, and for sources of these contents.
 ///
 /// # Errors
 /// [`LoadError`]
-pub async fn entries(
+pub async fn known(
     session: &Session,
     target: &Target,
-    scope: &str,
-    names: &[String],
-    digests: &[String],
+    policy: &Policy,
+    candidates: &[Candidate],
     oid: Option<u32>,
-) -> Result<Vec<Entry>, LoadError> {
-    let keys: Vec<i64> = names
+) -> Result<Known, LoadError> {
+    if let Mode::Replace(replace) = &policy.mode {
+        return newest_that_counts(session, target, replace.only.as_ref(), oid).await;
+    }
+    let key = |candidate: &Candidate| ledger::source_key(&policy.scope, &candidate.name);
+    let keys: Vec<i64> = candidates.iter().map(key).collect();
+    let digests: Vec<String> = candidates
         .iter()
-        .map(|name| ledger::source_key(scope, name))
+        .map(|candidate| candidate.digest.clone())
+        .filter(|digest| !digest.is_empty())
         .collect();
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut retirements = Vec::new();
     let by_keys = keys.chunks(sql::MAX_KEYS).map(EntriesBy::Keys);
     let by_digests = digests.chunks(sql::MAX_KEYS).map(EntriesBy::Digests);
-    for by in by_keys.chain(by_digests) {
+    let extract = extract(session, target, by_keys.chain(by_digests)).await?;
+    Ok(Known {
+        entries: extract.current(oid),
+        newest: None,
+    })
+}
+
+/// The newest load that may have written rows which satisfy `only`, with its entries.
+async fn newest_that_counts(
+    session: &Session,
+    target: &Target,
+    only: Option<&Condition>,
+    oid: Option<u32>,
+) -> Result<Known, LoadError> {
+    let unreadable = || DatabaseError::Answer {
+        purpose: READING,
+        reason: "a load without a number".into(),
+    };
+    let answer = session
+        .run(READING, &sql::newest_loads(&target.names))
+        .await?;
+    let mut counting = Vec::new();
+    for row in &answer.rows {
+        let newest = sql::newest_of(row).ok_or_else(unreadable)?;
+        let is_apart = match (only, &newest.only) {
+            (Some(only), Some(theirs)) => !only.may_overlap(theirs),
+            _ => false,
+        };
+        if !is_apart {
+            counting.push(newest);
+        }
+    }
+    let version = counting.iter().filter_map(|newest| newest.version).max();
+    let Some(newest) = counting.into_iter().max_by_key(|newest| newest.number) else {
+        return Ok(Known::default());
+    };
+    let answer = session
+        .run(READING, &sql::load_of_number(&target.names, newest.number))
+        .await?;
+    let [row] = answer.rows.as_slice() else {
+        return Err(unreadable().into());
+    };
+    let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+    let load_id = text(0);
+    let extract = extract(session, target, [EntriesBy::Load(&load_id)].into_iter()).await?;
+    let mut entries = extract.current(oid);
+    entries.retain(|entry| entry.load_id == load_id);
+    Ok(Known {
+        entries,
+        newest: Some(NewestLoad {
+            number: newest.number,
+            mode: text(1),
+            options: text(2),
+            only: newest.only,
+            version,
+        }),
+    })
+}
+
+pub(super) async fn extract<'a>(
+    session: &Session,
+    target: &Target,
+    questions: impl Iterator<Item = EntriesBy<'a>>,
+) -> Result<Extract, LoadError> {
+    let mut extract = Extract::default();
+    for by in questions {
         let answer = session
-            .run("read the ledger", &sql::select_entries(&target.names, by))
+            .run(READING, &sql::select_entries(&target.names, by))
             .await?;
         for row in &answer.rows {
             match sql::ledger_row(row) {
-                // one row may answer to its name and to its content
-                Some(LedgerRow::Entry(entry))
-                    if !entries.contains(&entry) || matches!(by, EntriesBy::Keys(_)) =>
-                {
-                    entries.push(entry);
-                }
-                Some(LedgerRow::Entry(_)) => {}
-                Some(LedgerRow::Retirement(retirement)) => retirements.push(retirement),
+                Some(LedgerRow::Entry(entry)) => extract.entries.push(entry),
+                Some(LedgerRow::Retirement(retirement)) => extract.retirements.push(retirement),
+                Some(LedgerRow::Adoption(adoption)) => extract.adoptions.push(adoption),
                 None => {
                     return Err(DatabaseError::Answer {
-                        purpose: "read the ledger",
-                        reason: "a row that is neither an entry nor a retirement".into(),
+                        purpose: READING,
+                        reason: "a row that is neither an entry, a retirement nor an adoption"
+                            .into(),
                     }
                     .into());
                 }
             }
         }
     }
-    Ok(ledger::current(entries, &retirements, oid))
+    Ok(extract)
+}
+
+/// OIDs of the table and of those whose rows it has.
+pub(super) async fn adopted_oids(
+    session: &Session,
+    target: &Target,
+    oid: Option<u32>,
+) -> Result<Vec<u32>, LoadError> {
+    // adoptions come with every answer, and no load has an empty id
+    let by = EntriesBy::Load("");
+    let adoptions = extract(session, target, std::iter::once(by)).await?;
+    Ok(adoptions.oids(oid))
 }
 
 /// What of the staged objects belongs to a load.
@@ -98,25 +179,37 @@ fn of_sources<'a, T>(
     Some(chosen)
 }
 
-/// What of the staged sources is to be loaded. A source without records gets no entry, so there is
-/// nothing to load of it.
+/// What of the staged sources is to be loaded, by the ledger as it is now. `start` is what it was before any
+/// input was opened.
 ///
 /// # Errors
-/// [`LedgerError`]
-pub fn plan(staged: &Staged, entries: &[Entry], policy: &Policy) -> Result<Plan, LedgerError> {
-    let mut plan = ledger::decide(&candidates(staged), entries, policy)?;
-    plan.load.retain(|index| staged.sources[*index].read > 0);
-    Ok(plan)
+/// [`LoadError`]
+pub async fn plan(
+    session: &Session,
+    target: &Target,
+    policy: &Policy,
+    staged: &Staged,
+    start: &Known,
+    oid: Option<u32>,
+) -> Result<Plan, LoadError> {
+    let candidates = candidates(staged);
+    let now = known(session, target, policy, &candidates, oid).await?;
+    let decided: Result<Plan, LedgerError> = ledger::decide(&candidates, &now, start, policy);
+    Ok(decided?)
 }
 
 /// The staged sources as the ledger knows sources.
-pub fn candidates(staged: &Staged) -> Vec<Candidate> {
+fn candidates(staged: &Staged) -> Vec<Candidate> {
     staged
         .sources
         .iter()
         .map(|source| Candidate {
             name: source.name.clone(),
             digest: source.digest.clone(),
+            counts: Some(Counts {
+                read: source.read,
+                rows: source.rows(),
+            }),
         })
         .collect()
 }

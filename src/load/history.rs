@@ -3,6 +3,7 @@
 //! It reads only. Which entries count for a load is `ledger`'s to say.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::database::{DatabaseError, Session};
 use crate::ledger::Origin;
@@ -42,6 +43,57 @@ pub struct PastLoad {
     pub rejects: Option<String>,
     /// URL of its manifest, which may be gone
     pub manifest: Option<String>,
+}
+
+/// How a user names a load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadName {
+    /// By its number
+    Number(i64),
+    /// By its random id
+    Id(String),
+}
+
+impl fmt::Display for LoadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "load {number}"),
+            Self::Id(id) => write!(f, "load {id}"),
+        }
+    }
+}
+
+/// A load that a user named.
+pub(super) struct NamedLoad {
+    pub(super) id: String,
+    pub(super) number: i64,
+    pub(super) manifest: Option<String>,
+}
+
+/// Finds a load by its name.
+pub(super) async fn find_named(
+    session: &Session,
+    target: &Target,
+    name: &LoadName,
+) -> Result<NamedLoad, LoadError> {
+    let statement = match name {
+        LoadName::Number(number) => sql::select_load_by_number(&target.names, *number),
+        LoadName::Id(id) => sql::select_load_by_id(&target.names, id),
+    };
+    let answer = session.run(PURPOSE, &statement).await?;
+    let Some(row) = answer.rows.first() else {
+        return Err(LoadError::NoSuchLoad {
+            table: target.table.clone(),
+            load: name.to_string(),
+        });
+    };
+    let text = |i: usize| row.get(i).cloned().flatten();
+    let number = text(1).and_then(|number| number.parse().ok());
+    Ok(NamedLoad {
+        id: text(0).ok_or_else(odd_row)?,
+        number: number.ok_or_else(odd_row)?,
+        manifest: text(2),
+    })
 }
 
 /// The loads of a target, newest first, at most `limit`.

@@ -3,21 +3,22 @@
 use std::time::Duration;
 
 use super::mutex::{self, Former};
+use super::transaction::unreadable_load;
 use super::{LoadError, Target};
-use crate::database::{self, DatabaseError};
-use crate::sql;
+use crate::database;
+use crate::sql::{self, FoundLoad};
 
 /// Tries of finding out what became of a load.
 const TRIES: u32 = 6;
 
-/// Finds out whether a load committed: its number if it did. Under the lock the answer is final,
+/// Finds out whether a load committed: what the ledger says of it if it did. Under the lock the answer is final,
 /// since COMMIT is sent by the lock's holder alone: when this session has the lock, the former one
 /// has ended, and a row that is not there now never will be.
 pub(super) async fn resolve(
     target: &Target,
     load_id: &str,
     former: Option<Former>,
-) -> Result<Option<i64>, LoadError> {
+) -> Result<Option<FoundLoad>, LoadError> {
     let mut attempt = 1;
     loop {
         let error = match ask_under_lock(target, load_id, former).await {
@@ -42,7 +43,7 @@ async fn ask_under_lock(
     target: &Target,
     load_id: &str,
     former: Option<Former>,
-) -> Result<Option<i64>, LoadError> {
+) -> Result<Option<FoundLoad>, LoadError> {
     const PURPOSE: &str = "find out what became of the load";
     let session = database::connect(&target.endpoint).await?;
     mutex::begin(&session, target, former).await?;
@@ -55,10 +56,5 @@ async fn ask_under_lock(
     let Some(row) = found.rows.first() else {
         return Ok(None);
     };
-    let number = row.first().and_then(|number| number.as_ref()?.parse().ok());
-    let unreadable = || DatabaseError::Answer {
-        purpose: PURPOSE,
-        reason: "the load's number is none".into(),
-    };
-    Ok(Some(number.ok_or_else(unreadable)?))
+    Ok(Some(sql::found_load(row).ok_or_else(unreadable_load)?))
 }

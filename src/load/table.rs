@@ -2,9 +2,9 @@
 
 use crate::database::{self, Patience, Session};
 use crate::evolve::Widening;
-use crate::ledger;
+use crate::ledger::{self, Lineage, Mode, OnReplaced};
 use crate::schema::{Column, ColumnType, Schema};
-use crate::sql::{self, LoadRow};
+use crate::sql::{self, LoadRow, Stamp};
 
 use super::transaction::take_number;
 use super::{LoadError, Target, milliseconds, mutex, random_id};
@@ -34,6 +34,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether it has a column of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
     /// Columns with a default, which a load straight into the table would fill with NULL.
     pub(super) fn has_default(&self, name: &str) -> bool {
         self.columns.iter().any(|c| c.name == name && c.has_default)
@@ -106,7 +111,7 @@ pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadE
 /// # Errors
 /// [`LoadError`]: among others a table with rows and no ledger, which only `init` adopts.
 pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError> {
-    let mut table = describe(session, target).await?;
+    let table = describe(session, target).await?;
     if !ledger_exists(session, target).await? {
         if table.oid.is_some() {
             let rows = session
@@ -125,28 +130,6 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
         }
         create_ledger(session, target).await?;
         return Ok(table);
-    }
-    let newest = session
-        .run("read the ledger", &sql::newest_load(&target.names))
-        .await?;
-    let recorded = newest
-        .rows
-        .first()
-        .and_then(|row| row.get(1).cloned().flatten());
-    if let Some(recorded) = recorded.and_then(|oid| oid.parse::<u32>().ok()) {
-        let changed = |what| LoadError::TableChanged {
-            table: target.table.clone(),
-            what,
-        };
-        if table.oid != Some(recorded) {
-            // a load that committed after the first look may have made it
-            table = describe(session, target).await?;
-        }
-        match table.oid {
-            None => return Err(changed("it does not exist any more")),
-            Some(oid) if oid != recorded => return Err(changed("it was made anew")),
-            Some(_) => {}
-        }
     }
     Ok(table)
 }
@@ -277,12 +260,12 @@ pub async fn adopt(
         return Ok(Adopted::Empty);
     };
     mutex::begin(session, target, None).await?;
-    let number = take_number(session, target).await?;
+    let taken = take_number(session, target).await?;
     let statement = sql::count_rows(&target.table);
     let rows = session
         .number_with(target.patience(), PURPOSE, &statement)
         .await?;
-    if number != Some(1) || rows == 0 {
+    if taken.map(|taken| taken.number) != Some(1) || rows == 0 {
         session.run(PURPOSE, &sql::rollback()).await?;
         return Ok(if rows == 0 {
             Adopted::Empty
@@ -290,22 +273,23 @@ pub async fn adopt(
             Adopted::Already
         });
     }
-    let row = LoadRow {
+    let stamp = Stamp {
         load_id: random_id(),
         load_number: 1,
         recorded_at: recorded_at.to_owned(),
         target_oid: oid,
         mode: "adopt",
         options: String::new(),
+        lineage: Lineage::Absent,
+        only: None,
         origin: origin.clone(),
-        records: rows.cast_unsigned(),
-        rejected: 0,
-        parts: 0,
-        parts_bytes: 0,
-        parts_manifest: String::new(),
-        rejects: None,
     };
-    for (statement, _) in sql::insert_load(names, &row, &[]) {
+    let row = LoadRow {
+        records: rows.cast_unsigned(),
+        table_rows: rows.cast_unsigned(),
+        ..LoadRow::default()
+    };
+    for (statement, _) in sql::insert_load(names, &stamp, &row, &[], &[]) {
         session.run(PURPOSE, &statement).await?;
     }
     session.run(PURPOSE, &sql::commit()).await?;
@@ -321,6 +305,47 @@ pub enum Adopted {
     Empty,
     /// A ledger was made and this many rows recorded as what stood there before
     Rows(u64),
+}
+
+/// Whether the columns that a mode works with are there, and of types that it can work with.
+///
+/// # Errors
+/// [`LoadError::ModeColumn`]
+pub fn check_mode(target: &Target, schema: &Schema, mode: &Mode) -> Result<(), LoadError> {
+    match mode {
+        Mode::Append(OnReplaced::Supersede) => {
+            super::lineage_column(schema, &target.table).map(drop)
+        }
+        Mode::Replace(replace) => {
+            let Some(only) = &replace.only else {
+                return Ok(());
+            };
+            check_column(target, schema, ("--replace-where", &only.column), |found| {
+                only.value.suits(found)
+            })
+        }
+        Mode::Append(_) | Mode::Upsert(_) => Ok(()),
+    }
+}
+
+fn check_column(
+    target: &Target,
+    schema: &Schema,
+    (option, name): (&'static str, &str),
+    suits: impl Fn(ColumnType) -> bool,
+) -> Result<(), LoadError> {
+    let found = schema.columns.iter().find(|column| column.name == name);
+    let problem = match found.map(|column| column.target) {
+        Some(target) if suits(target) => return Ok(()),
+        Some(target) => format!("a column {name} of type {target}"),
+        None => format!("no column {name}"),
+    };
+    Err(LoadError::ModeColumn {
+        option,
+        table: target.table.clone(),
+        problem,
+        takes: "it takes a whole number for an integer column, a number for DECIMAL, 'YYYY-MM-DD' for DATE, a text for VARCHAR and CHAR, true or false for BOOLEAN",
+    })
 }
 
 /// The columns that the table has already.

@@ -17,6 +17,7 @@ fn loaded() -> Report {
         format_version: FORMAT_VERSION,
         outcome: Outcome::Loaded,
         table: table(),
+        mode: Some("append"),
         load_id: Some("01f3a9".to_owned()),
         load_number: Some(12),
         sources: SourceCounts {
@@ -28,7 +29,9 @@ fn loaded() -> Report {
             read: 1_234_567,
             loaded: 1_234_544,
             rejected: 23,
+            superseded: 0,
         },
+        rows_deleted: 0,
         parts: PartCounts {
             count: 4,
             bytes: 123_456_789,
@@ -75,7 +78,35 @@ fn a_load_as_text() {
 
 #[test]
 fn a_load_as_json() {
-    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23},"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
+    assert_snapshot!(loaded().json(), @r#"{"format_version":1,"outcome":"loaded","table":"public.events","mode":"append","load_id":"01f3a9","load_number":12,"sources":{"total":5,"loaded":3,"skipped":2},"records":{"read":1234567,"loaded":1234544,"rejected":23,"superseded":0},"rows_deleted":0,"parts":{"count":4,"bytes":123456789},"input_bytes":987654321,"created_table":true,"notes":["column comment is null in every record and left out"],"warnings":["b.json has the content of a.json"],"rejects":[{"source":"/data/\u001b[2Ja.json","line":17,"column":42,"reason":"1e400 does not fit DOUBLE PRECISION"},{"source":"/data/b.json","line":3,"column":1,"reason":"not JSON"}],"rejects_files":[],"seconds":12.346}"#);
+}
+
+#[test]
+fn an_upsert_as_text_tells_what_won_and_what_went() {
+    let report = Report {
+        mode: Some("upsert"),
+        records: RecordCounts {
+            read: 12,
+            loaded: 7,
+            rejected: 2,
+            superseded: 3,
+        },
+        rows_deleted: 4,
+        warnings: Vec::new(),
+        rejects: Vec::new(),
+        notes: Vec::new(),
+        ..loaded()
+    };
+    assert_snapshot!(report.text(), @r"
+    loaded 7 records into public.events (load 12, 01f3a9)
+      sources  3 loaded, 2 already there
+      records  12 read = 7 loaded + 2 rejected + 3 superseded
+      rows     4 deleted
+      parts    4 (117.7 MiB)
+      table    created
+      input    941.9 MiB in 12.3 s
+    rejected: 2 more
+    ");
 }
 
 #[test]
@@ -120,6 +151,7 @@ fn parts_to_look_at_as_text() {
             read: 1,
             loaded: 1,
             rejected: 0,
+            superseded: 0,
         },
         parts: PartCounts {
             count: 1,
@@ -160,6 +192,7 @@ fn plan() -> PlanReport {
             read: 1_000,
             loaded: 1_000,
             rejected: 0,
+            superseded: 0,
         },
         input_bytes: 65_536,
         notes: Vec::new(),
@@ -211,7 +244,7 @@ fn a_plan_for_a_table_that_is_there_as_text() {
 
 #[test]
 fn a_plan_as_json() {
-    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
+    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0,"superseded":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
 }
 
 #[test]
@@ -387,4 +420,67 @@ fn a_cleaning_in_both_forms() {
     would give up 1 unfinished upload
     ");
     assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","place":"s3://b/stage/0123","dry_run":true,"deleted":{"count":2,"bytes":3072},"named":{"count":1,"bytes":100},"young":{"count":0,"bytes":0},"uploads":1,"objects":["s3://b/stage/0123/a.parquet"],"warnings":[]}"#);
+}
+
+#[test]
+fn a_comparison_in_both_forms() {
+    use crate::ledger::{Check, Verdict};
+    let check = |name, verdict, text: &str| {
+        CheckLine::from(Check {
+            name,
+            verdict,
+            text: text.to_owned(),
+        })
+    };
+    let mut report = VerifyReport {
+        format_version: FORMAT_VERSION,
+        table: table(),
+        load_number: Some(7),
+        checks: vec![
+            check("loads", Verdict::Agrees, "7, numbered without a gap"),
+            check(
+                "rows",
+                Verdict::Differs,
+                "the table has 9, by the ledger 10",
+            ),
+            check("parts", Verdict::Unchecked, "the manifest is gone\u{1b}"),
+        ],
+    };
+    assert_snapshot!(report.text(), @r"
+    load 7 of public.events differs from its ledger
+      loads    agrees     7, numbered without a gap
+      rows     differs    the table has 9, by the ledger 10
+      parts    unchecked  the manifest is gone\x1b
+    ");
+    report.checks.truncate(1);
+    assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","load_number":7,"checks":[{"check":"loads","verdict":"agrees","text":"7, numbered without a gap"}]}"#);
+    report.load_number = None;
+    assert_snapshot!(report.text(), @r"
+    public.events agrees with its ledger
+      loads    agrees     7, numbered without a gap
+    ");
+}
+
+#[test]
+fn what_was_forgotten_in_both_forms() {
+    let mut report = ForgetReport {
+        format_version: FORMAT_VERSION,
+        outcome: ForgetOutcome::Forgotten,
+        table: table(),
+        forgotten: "load 7".to_owned(),
+        load_id: Some("0e8f".to_owned()),
+        load_number: Some(9),
+        entries: 2,
+        rows_deleted: 1_234,
+        sources: vec!["/data/a\n.json".to_owned()],
+    };
+    assert_snapshot!(report.text(), @r"
+    forgot load 7 in public.events (load 9): 2 sources, 1,234 rows deleted
+      /data/a\n.json
+      and 1 more
+    ");
+    assert_snapshot!(report.json(), @r#"{"format_version":1,"outcome":"forgotten","table":"public.events","forgotten":"load 7","load_id":"0e8f","load_number":9,"entries":2,"rows_deleted":1234,"sources":["/data/a\n.json"]}"#);
+    report.outcome = ForgetOutcome::NothingToForget;
+    (report.entries, report.sources) = (0, Vec::new());
+    assert_snapshot!(report.text(), @"nothing of load 7 is in public.events any more");
 }

@@ -3,6 +3,7 @@
 //! Pure. Whether they exist is for the database to say.
 
 use super::value::{Invalid, Read, quote};
+use crate::ledger::{Condition, Literal};
 use crate::schema::{MAX_IDENTIFIER_BYTES, fold};
 use crate::sql::TableName;
 
@@ -30,6 +31,58 @@ pub fn identifier(text: &str) -> Read<String> {
             quote(text)
         ))),
     }
+}
+
+/// Column names between commas, each once.
+pub fn columns(text: &str) -> Read<Vec<String>> {
+    let mut columns = Vec::new();
+    for part in outside_quotes(text, ',') {
+        let column = identifier(part.trim())?;
+        if columns.contains(&column) {
+            let column = quote(&column);
+            return Err(Invalid::because(format!("names {column} more than once")));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// `column = literal`
+pub fn condition(text: &str) -> Read<Condition> {
+    let hint = "give one column and one value, such as day = '2026-01-31' or tenant = 7";
+    let mut sides = outside_quotes(text, '=').into_iter();
+    let (Some(column), Some(value), None) = (sides.next(), sides.next(), sides.next()) else {
+        let text = quote(text);
+        return Err(
+            Invalid::because(format!("{text} is not of the form column = literal")).hint(hint),
+        );
+    };
+    let value = value.trim();
+    Ok(Condition {
+        column: identifier(column.trim())?,
+        value: Literal::parse(value)
+            .map_err(|reason| Invalid::because(format!("{} {reason}", quote(value))).hint(hint))?,
+    })
+}
+
+/// The pieces between `separator`s that stand in no quotes of either kind.
+fn outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let mut inside = None;
+    let pieces = text.split(|c| match inside {
+        Some(quote) => {
+            if c == quote {
+                inside = None;
+            }
+            false
+        }
+        None => {
+            if c == '"' || c == '\'' {
+                inside = Some(c);
+            }
+            c == separator
+        }
+    });
+    pieces.collect()
 }
 
 /// The folded parts of a name with dots; a part may stand in double quotes, `""` being one quote
@@ -176,6 +229,51 @@ mod tests {
         assert!(table_name(&"a".repeat(128)).is_err());
         // bytes, not characters
         assert!(table_name(&"ä".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn lists_of_columns() {
+        for (text, expected) in [
+            ("id", vec!["id"]),
+            ("Tenant, id", vec!["tenant", "id"]),
+            ("\"a,b\",c", vec!["a,b", "c"]),
+        ] {
+            assert_eq!(
+                columns(text),
+                Ok(expected.iter().map(|c| (*c).to_owned()).collect())
+            );
+        }
+        assert_eq!(reason(columns("id,ID")), "names \"id\" more than once");
+        for text in ["", "a,", "a b", "a.b", "a;b"] {
+            assert!(columns(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn conditions() {
+        for (text, expected) in [
+            ("day = '2026-01-31'", "day = '2026-01-31'"),
+            ("\"Day\"='a=b'", "day = 'a=b'"),
+            ("tenant=007", "tenant = 7"),
+            ("is_test = TRUE", "is_test = true"),
+        ] {
+            let condition = condition(text).expect(text);
+            assert_eq!(condition.to_string(), expected);
+        }
+        for text in [
+            "day",
+            "day = ",
+            "= 1",
+            "day == 1",
+            "a = 1 or b = 2",
+            "day = now()",
+            "day = '1' or 'x' = 'x'",
+            "a.b = 1",
+            "day > 1",
+            "day = \"x\"",
+        ] {
+            assert!(condition(text).is_err(), "{text}");
+        }
     }
 
     proptest! {

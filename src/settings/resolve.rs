@@ -8,13 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use super::file::SettingsFile;
+use super::mode;
 use super::reader::Reader;
 use super::table::{CommandName, SETTINGS, Secrecy, ValueKind, setting};
 use super::value::{self, Invalid, Read};
 use super::*;
 use crate::credentials::{GivenPassword, PasswordSources, Secret};
 use crate::database::{TlsMode, TlsRoots};
-use crate::ledger::SameContent;
 use crate::source::Input;
 use crate::store::{self, PlainHttp};
 
@@ -106,6 +106,8 @@ pub fn resolve(
         CommandName::History => {
             history(&mut reader).map(|history| Command::History(Box::new(history)))
         }
+        CommandName::Verify => verify(&mut reader).map(|verify| Command::Verify(Box::new(verify))),
+        CommandName::Forget => forget(&mut reader).map(|forget| Command::Forget(Box::new(forget))),
         CommandName::Clean => clean(&mut reader).map(|clean| Command::Clean(Box::new(clean))),
         CommandName::ConfigShow => Some(Command::ShowSettings(shown(values))),
     };
@@ -243,6 +245,59 @@ fn history(reader: &mut Reader<'_>) -> Option<History> {
     })
 }
 
+fn verify(reader: &mut Reader<'_>) -> Option<Verify> {
+    let place = ledger_place(reader);
+    let load = reader.optional("load", value::load_name);
+    let lineage_column = reader.required("lineage-column", names::identifier);
+    let client = s3_client(reader);
+    Some(Verify {
+        place: place?,
+        load,
+        lineage_column: lineage_column?,
+        client,
+    })
+}
+
+fn forget(reader: &mut Reader<'_>) -> Option<Forget> {
+    let place = ledger_place(reader);
+    let load = reader.optional("load", value::load_name);
+    let source = reader.optional("source", value::source_name);
+    let scope = reader.optional("scope", value::plain_text);
+    let what = match (reader.is_set("load"), reader.is_set("source")) {
+        (true, false) => load.map(Forgotten::Load),
+        (false, true) => source.map(|name| Forgotten::Source {
+            scope: scope.unwrap_or_default(),
+            name,
+        }),
+        (false, false) => {
+            reader.missing("load");
+            reader.problems.last_mut()?.hint = Some(
+                "name a load by its number or id, as `stagecopy history` shows them, or a source with --source"
+                    .to_owned(),
+            );
+            None
+        }
+        (true, true) => {
+            let invalid = Invalid::because("cannot be used together with a load");
+            reader.refuse("source", invalid);
+            None
+        }
+    };
+    let ledger_only = reader.required("ledger-only", value::switch);
+    let lineage_column = reader.required("lineage-column", names::identifier);
+    let writer = writer(reader);
+    Some(Forget {
+        place: place?,
+        what: what?,
+        rows: match ledger_only? {
+            true => RowsToo::GoneAlready,
+            false => RowsToo::Deleted,
+        },
+        lineage_column: lineage_column?,
+        writer,
+    })
+}
+
 fn clean(reader: &mut Reader<'_>) -> Option<Clean> {
     let place = ledger_place(reader);
     let scope = reader.optional("scope", value::plain_text);
@@ -301,6 +356,10 @@ fn inputs(reader: &mut Reader<'_>) -> Option<Inputs> {
             Invalid::because("standard input is given more than once"),
         );
     }
+    let empty = match reader.values.contains_key("allow-empty") {
+        true => mode::empty_input(reader)?,
+        false => EmptyInput::Refuse,
+    };
     Some(Inputs {
         inputs,
         standard_input_name: reader.optional("source", value::source_name),
@@ -308,6 +367,7 @@ fn inputs(reader: &mut Reader<'_>) -> Option<Inputs> {
         scope: reader
             .optional("scope", value::plain_text)
             .unwrap_or_default(),
+        empty,
         shell_directory: reader.path("working-directory"),
     })
 }
@@ -329,11 +389,13 @@ fn input(reader: &mut Reader<'_>, text: &OsStr) -> Option<Input> {
 }
 
 /// Batches that come by standard input are told apart by their name alone: without one, an equal
-/// batch would be skipped and a reordered one loaded twice.
+/// batch would be skipped and a reordered one loaded twice. Where each replaces the one before, the name says nothing.
 fn check_standard_input_name(reader: &mut Reader<'_>, inputs: &Inputs) {
     let has_standard_input = inputs.inputs.contains(&Input::Standard);
     let is_named = reader.values.contains_key("source");
-    if has_standard_input && !is_named {
+    let mode = reader.values.get("mode");
+    let replaces = mode.is_some_and(|mode| mode.texts == ["replace"]);
+    if has_standard_input && !is_named && !replaces {
         let problem = Problem::with("--source", "missing, and - is among the inputs")
             .hint("give each batch a name of its own, such as events-2026-01-31: a name that was loaded is not loaded again");
         reader.problems.push(problem);
@@ -422,11 +484,11 @@ fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
     let authorization = authorization(reader);
     let database = database(reader);
     let ledger_schema = reader.optional("ledger-schema", names::identifier);
-    let mode = reader.required("mode", value::mode);
-    let on_replaced = reader.required("on-replaced", value::on_replaced);
-    let same_content = reader
-        .optional("same-content", value::same_content)
-        .unwrap_or(SameContent::Judge);
+    let mode = mode::mode(reader);
+    mode::check_empty(reader, mode.as_ref());
+    let same_content = mode::same_content(reader, mode.as_ref());
+    let other_options = mode::other_options(reader);
+    let changed_table = mode::changed_table(reader);
     let session_sql = reader.many("session-sql", value::session_statement);
     let pre_sql = reader.many("pre-sql", value::statement);
     let post_sql = reader.many("post-sql", value::statement);
@@ -438,8 +500,9 @@ fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
         database: database?,
         ledger_schema,
         mode: mode?,
-        on_replaced: on_replaced?,
         same_content,
+        other_options: other_options?,
+        changed_table: changed_table?,
         session_sql,
         pre_sql,
         post_sql,

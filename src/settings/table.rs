@@ -14,6 +14,10 @@ pub enum CommandName {
     Init,
     /// `history`
     History,
+    /// `verify`
+    Verify,
+    /// `forget`
+    Forget,
     /// `clean`
     Clean,
     /// `config show`
@@ -125,7 +129,7 @@ pub fn setting(name: &str) -> &'static Setting {
         .expect("settings are asked for by names that are in the table")
 }
 
-use CommandName::{Clean, Export, History, Init, Plan};
+use CommandName::{Clean, Export, Forget, History, Init, Plan, Verify};
 
 const BASE: Setting = Setting {
     name: "",
@@ -135,7 +139,7 @@ const BASE: Setting = Setting {
     kind: ValueKind::One("TEXT"),
     help: "",
     heading: Heading::Output,
-    commands: &[Export, Plan, Init, History, Clean],
+    commands: &[Export, Plan, Init, History, Verify, Forget, Clean],
     secrecy: Secrecy::Public,
 };
 const INPUT: Setting = Setting {
@@ -183,12 +187,20 @@ pub static SETTINGS: &[Setting] = &[
         ..INPUT
     },
     Setting {
+        name: "load",
+        kind: ValueKind::Positional("LOAD"),
+        help: "The number or the id of a load, as history shows them",
+        commands: &[Verify, Forget],
+        ..INPUT
+    },
+    Setting {
         name: "source",
         variables: &["STAGECOPY_SOURCE"],
         file_key: Some("source"),
         kind: ValueKind::One("NAME"),
-        help: "The name of standard input as a source: the ledger tells batches apart by it",
-        commands: &[Export],
+        help: "The name of standard input as a source: the ledger tells batches apart by it. For forget, the \
+               source's name as the ledger has it",
+        commands: &[Export, Forget],
         ..INPUT
     },
     Setting {
@@ -207,7 +219,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("scope"),
         kind: ValueKind::One("TEXT"),
         help: "Part of every source's identity: equal names in two scopes are two sources",
-        commands: &[Export, Clean],
+        commands: &[Export, Clean, Forget],
         ..INPUT
     },
     Setting {
@@ -227,7 +239,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("SCHEMA.TABLE"),
         help: "The target. Without a schema it is in public; a part in double quotes may hold any \
                character; letters are folded to lower case, as Redshift does",
-        commands: &[Export, Plan, Init, History, Clean],
+        commands: &[Export, Plan, Init, History, Clean, Verify, Forget],
         ..LOAD
     },
     Setting {
@@ -235,8 +247,9 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_MODE"],
         file_key: Some("mode"),
         default: Some("append"),
-        kind: ValueKind::One("MODE"),
-        help: "What a load does to the rows that are there; append leaves them",
+        kind: ValueKind::One("append|replace|upsert"),
+        help: "What a load does to the rows that are there: append leaves them, replace deletes all of \
+               them in the load's transaction, upsert those with the same key",
         ..LOAD
     },
     Setting {
@@ -244,9 +257,97 @@ pub static SETTINGS: &[Setting] = &[
         variables: &["STAGECOPY_ON_REPLACED"],
         file_key: Some("on-replaced"),
         default: Some("error"),
-        kind: ValueKind::One("error|append"),
-        help: "A source that was loaded under the same name with other content: stop, or load it \
-               as well",
+        kind: ValueKind::One("error|append|supersede|keep"),
+        help: "A source that was loaded under the same name with other content: stop, load it \
+               as well, load it in the place of the old rows (which must carry their source's id), \
+               or leave the old rows as they are",
+        ..LOAD
+    },
+    Setting {
+        name: "replace-where",
+        variables: &["STAGECOPY_REPLACE_WHERE"],
+        file_key: Some("replace-where"),
+        kind: ValueKind::One("COLUMN=LITERAL"),
+        help: "With --mode replace: replace only the rows with this value, such as \
+               day = '2026-01-31' or tenant = 7; all records must have it",
+        ..LOAD
+    },
+    Setting {
+        name: "version",
+        variables: &["STAGECOPY_VERSION"],
+        file_key: Some("version"),
+        kind: ValueKind::One("N"),
+        help: "With --mode replace: the version of input that is frozen; an older one than was \
+               loaded last is refused, so that a late retry does not replace newer rows",
+        ..LOAD
+    },
+    Setting {
+        name: "allow-empty",
+        variables: &["STAGECOPY_ALLOW_EMPTY"],
+        file_key: Some("allow-empty"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "With --mode replace or --on-replaced supersede: input without files or records is what \
+               is wanted, and takes the place of what is there",
+        ..LOAD
+    },
+    Setting {
+        name: "key",
+        variables: &["STAGECOPY_KEY"],
+        file_key: Some("key"),
+        kind: ValueKind::One("COLUMN,…"),
+        help: "With --mode upsert: the columns that make two rows the same. Integers, decimals, \
+               booleans, dates, timestamps or texts without trailing blanks, never null",
+        ..LOAD
+    },
+    Setting {
+        name: "order-by",
+        variables: &["STAGECOPY_ORDER_BY"],
+        file_key: Some("order-by"),
+        kind: ValueKind::One("COLUMN"),
+        help: "With --mode upsert: of rows with the same key the one with the greatest value stays, \
+               that of the table included. Not set, it is the last one by the name of its source and \
+               its place there",
+        ..LOAD
+    },
+    Setting {
+        name: "reset-missing",
+        variables: &["STAGECOPY_RESET_MISSING"],
+        file_key: Some("reset-missing"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "With --mode upsert: columns of the table that no record has get their default, or NULL, \
+               as rows are replaced whole",
+        ..LOAD
+    },
+    Setting {
+        name: "strict-options",
+        variables: &["STAGECOPY_STRICT_OPTIONS"],
+        file_key: Some("strict-options"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Stop if sources were loaded before under other options that shape rows; not set, they \
+               are skipped with a warning",
+        ..LOAD
+    },
+    Setting {
+        name: "reload",
+        variables: &["STAGECOPY_RELOAD"],
+        file_key: Some("reload"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "If the table was dropped, emptied or made anew since the last load: load everything \
+               again. Of no effect on a table that was not",
+        ..LOAD
+    },
+    Setting {
+        name: "trust-ledger",
+        variables: &["STAGECOPY_TRUST_LEDGER"],
+        file_key: Some("trust-ledger"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "If the table was emptied or made anew since the last load: what was loaded counts as \
+               being in it all the same",
         ..LOAD
     },
     Setting {
@@ -265,7 +366,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("ledger-schema"),
         kind: ValueKind::One("SCHEMA"),
         help: "Where the ledger and the mutex of the table are; not set, in the table's schema",
-        commands: &[Export, Init, History, Clean],
+        commands: &[Export, Init, History, Clean, Verify, Forget],
         ..LOAD
     },
     Setting {
@@ -275,6 +376,27 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("USER"),
         help: "Print the statements that let USER load this table; they are not run",
         commands: &[Init],
+        ..LOAD
+    },
+    Setting {
+        name: "lineage-column",
+        variables: &["STAGECOPY_LINEAGE_COLUMN"],
+        file_key: Some("lineage-column"),
+        default: Some("stagecopy_source"),
+        kind: ValueKind::One("NAME"),
+        help: "The column in which rows carry their source's id",
+        commands: &[Verify, Forget],
+        ..LOAD
+    },
+    Setting {
+        name: "ledger-only",
+        variables: &["STAGECOPY_LEDGER_ONLY"],
+        file_key: Some("ledger-only"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Only tell the ledger: the rows are gone already. It is refused while rows carry their \
+               source's id",
+        commands: &[Forget],
         ..LOAD
     },
     Setting {
@@ -395,7 +517,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("REGION"),
         help: "Region of the buckets; not set, what the AWS profile says. COPY of Parquet cannot \
                cross regions",
-        commands: &[Export, Clean],
+        commands: &[Export, Clean, Verify],
         ..STAGING
     },
     Setting {
@@ -408,7 +530,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("endpoint-url"),
         kind: ValueKind::One("URL"),
         help: "Another S3 than Amazon's, for tests",
-        commands: &[Export, Clean],
+        commands: &[Export, Clean, Verify],
         ..STAGING
     },
     Setting {
@@ -418,7 +540,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("false"),
         kind: ValueKind::Switch,
         help: "Allow an endpoint with http:// that is not on this machine",
-        commands: &[Export, Clean],
+        commands: &[Export, Clean, Verify],
         ..STAGING
     },
     Setting {
@@ -583,7 +705,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("10m"),
         kind: ValueKind::One("DURATION|none"),
         help: "How long to wait for another load of the same table to end",
-        commands: &[Export, Init],
+        commands: &[Export, Init, Forget],
         ..DATABASE
     },
     Setting {
@@ -594,7 +716,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "While waiting for another load, end its database session if it holds the lock for \
                longer than this: meant for sessions that are dead. Not set, a run ends no session \
                but one that it lost itself",
-        commands: &[Export, Init],
+        commands: &[Export, Init, Forget],
         ..DATABASE
     },
     Setting {
@@ -604,7 +726,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("none"),
         kind: ValueKind::One("DURATION|none"),
         help: "How long the COPY may take, and each other statement that works on rows",
-        commands: &[Export, Init],
+        commands: &[Export, Init, Verify, Forget],
         ..DATABASE
     },
     Setting {
@@ -765,14 +887,14 @@ pub static SETTINGS: &[Setting] = &[
         name: "pachyderm-project",
         variables: &["PPS_PROJECT_NAME"],
         help: "Noted in the ledger (Pachyderm sets it)",
-        commands: &[Export, Init],
+        commands: &[Export, Init, Forget],
         ..SURROUNDINGS
     },
     Setting {
         name: "pachyderm-pipeline",
         variables: &["PPS_PIPELINE_NAME"],
         help: "Noted in the ledger (Pachyderm sets it)",
-        commands: &[Export, Init],
+        commands: &[Export, Init, Forget],
         ..SURROUNDINGS
     },
 ];

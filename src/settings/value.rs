@@ -12,8 +12,10 @@ use crate::database::TlsMode;
 use crate::encode::Compression;
 use crate::evolve::Evolve;
 use crate::ledger::{OnReplaced, SameContent};
+use crate::load::LoadName;
 
-use super::{ColorChoice, Mode, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
+use super::mode::ModeChoice;
+use super::{ColorChoice, OutputFormat, ProgressChoice, Threads, UnknownKeysChoice};
 use crate::schema::MAX_IDENTIFIER_BYTES;
 use crate::stage::{InputFormat, RejectLimit};
 
@@ -113,16 +115,36 @@ pub fn progress(text: &str) -> Read<ProgressChoice> {
 }
 
 /// A choice of `--mode`.
-pub fn mode(text: &str) -> Read<Mode> {
-    one_of(text, &[("append", Mode::Append)])
+pub fn mode(text: &str) -> Read<ModeChoice> {
+    one_of(
+        text,
+        &[
+            ("append", ModeChoice::Append),
+            ("replace", ModeChoice::Replace),
+            ("upsert", ModeChoice::Upsert),
+        ],
+    )
 }
 
 /// A choice of `--on-replaced`.
 pub fn on_replaced(text: &str) -> Read<OnReplaced> {
     one_of(
         text,
-        &[("error", OnReplaced::Error), ("append", OnReplaced::Append)],
+        &[
+            ("error", OnReplaced::Error),
+            ("append", OnReplaced::Append),
+            ("supersede", OnReplaced::Supersede),
+            ("keep", OnReplaced::Keep),
+        ],
     )
+}
+
+/// A version of the input: a whole number that the ledger's column takes.
+pub fn version(text: &str) -> Read<i64> {
+    decimal(text).ok_or_else(|| {
+        let text = quote(text);
+        Invalid::because(format!("{text} is not a whole number up to {}", i64::MAX))
+    })
 }
 
 /// A choice of `--unknown-keys`; the column of `rest` is another setting.
@@ -232,6 +254,22 @@ fn decimal<T: FromStr>(text: &str) -> Option<T> {
         return None;
     }
     text.parse().ok()
+}
+
+/// A load: its number, or its random id of 32 hexadecimal digits.
+pub fn load_name(text: &str) -> Read<LoadName> {
+    let is_id = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if is_id {
+        return Ok(LoadName::Id(text.to_owned()));
+    }
+    decimal(text)
+        .filter(|number| *number > 0)
+        .map(LoadName::Number)
+        .ok_or_else(|| {
+            let text = quote(text);
+            Invalid::because(format!("{text} is neither the number of a load nor its id"))
+                .hint("`stagecopy history` shows both")
+        })
 }
 
 /// A TCP port.
@@ -707,6 +745,23 @@ mod tests {
     }
 
     #[test]
+    fn loads_are_named_by_number_or_id() {
+        let id = "0e8f0c6d6b5f4a7bb1f0a6f4f2f3c9d1";
+        for (text, expected) in [
+            ("7", Some(LoadName::Number(7))),
+            (id, Some(LoadName::Id(id.to_owned()))),
+            ("0", None),
+            ("-1", None),
+            ("", None),
+            ("0E8F0C6D6B5F4A7BB1F0A6F4F2F3C9D1", None),
+            ("0e8f", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(load_name(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn small_readers() {
         assert_eq!(port("5439"), Ok(5439));
         for text in ["0", "65536", "+1", "x", ""] {
@@ -719,8 +774,8 @@ mod tests {
         assert!(threads("0").is_err());
         assert!(ssl_mode("prefer").is_err());
         assert_eq!(
-            reason(mode("replace")),
-            "\"replace\" is not append, the only choice"
+            reason(mode("merge")),
+            "\"merge\" is none of append, replace, upsert"
         );
         assert_eq!(
             reason(output_format("xml")),

@@ -1,6 +1,8 @@
 //! Statements about the ledger and the mutex, and how their rows are read.
 
-use crate::ledger::{Entry, Origin};
+use crate::ledger::{
+    Adoption, Condition, Entry, Lineage, Literal, Origin, Recorded, Retirement, source_key,
+};
 
 use super::{MAX_INSERT_BYTES, MAX_INSERT_ROWS, Statement, TableName, literal};
 
@@ -57,7 +59,9 @@ pub fn create_ledger(names: &LedgerNames) -> Statement {
          kind VARCHAR(16) NOT NULL, load_id VARCHAR(64) NOT NULL, load_number BIGINT NOT NULL, recorded_at VARCHAR(32) NOT NULL, \
          target_oid BIGINT NOT NULL, mode VARCHAR(16), options VARCHAR(64), lineage BOOLEAN, \
          project VARCHAR(256), pipeline VARCHAR(256), host VARCHAR(256), version VARCHAR(64), \
-         records BIGINT, rejected BIGINT, rejects_name VARCHAR(1024), rejects_digest VARCHAR(64), \
+         records BIGINT, rejected BIGINT, superseded BIGINT, deleted BIGINT, table_rows BIGINT, \
+         where_column VARCHAR(127), where_value VARCHAR(1024), input_version BIGINT, adopted_oid BIGINT, \
+         rejects_name VARCHAR(1024), rejects_digest VARCHAR(64), \
          parts BIGINT, parts_bytes BIGINT, parts_manifest VARCHAR(4096), \
          source_key BIGINT, scope VARCHAR(512), name VARCHAR(4096), digest VARCHAR(64), \
          retired_load_id VARCHAR(64)) SORTKEY(source_key)",
@@ -115,10 +119,67 @@ pub fn read_mutex(names: &LedgerNames) -> Statement {
     Statement::text(format!("SELECT n FROM {}", names.mutex.quoted()))
 }
 
-/// The newest load: (number, OID of its target); no row if there was none.
+/// The newest load: (number, OID of its target, rows the target has after it); no row if there was none.
 pub fn newest_load(names: &LedgerNames) -> Statement {
     Statement::text(format!(
-        "SELECT load_number, target_oid FROM {} WHERE kind = 'load' ORDER BY load_number DESC LIMIT 1",
+        "SELECT load_number, target_oid, table_rows FROM {} WHERE kind = 'load' ORDER BY load_number DESC LIMIT 1",
+        names.ledger.quoted()
+    ))
+}
+
+/// Reads a row of [`newest_load`].
+pub fn recorded(row: &[Option<String>]) -> Option<Recorded> {
+    let text = |i: usize| row.get(i)?.as_deref();
+    Some(Recorded {
+        number: text(0)?.parse().ok()?,
+        oid: text(1)?.parse().ok()?,
+        rows: text(2)?.parse().ok()?,
+    })
+}
+
+/// For each condition that loads were limited to, and for none, the newest of them: (column, literal, number,
+/// greatest version).
+pub fn newest_loads(names: &LedgerNames) -> Statement {
+    Statement::text(format!(
+        "SELECT where_column, where_value, MAX(load_number), MAX(input_version) FROM {} WHERE kind = 'load' \
+         GROUP BY where_column, where_value",
+        names.ledger.quoted()
+    ))
+}
+
+/// The newest of the loads that were limited to one condition, or to none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestOf {
+    /// The condition
+    pub only: Option<Condition>,
+    /// Its number
+    pub number: i64,
+    /// The greatest version of such loads
+    pub version: Option<i64>,
+}
+
+/// Reads a row of [`newest_loads`].
+pub fn newest_of(row: &[Option<String>]) -> Option<NewestOf> {
+    let text = |i: usize| row.get(i)?.as_deref();
+    Some(NewestOf {
+        only: condition(text(0), text(1)),
+        number: text(2)?.parse().ok()?,
+        version: text(3).and_then(|version| version.parse().ok()),
+    })
+}
+
+/// What cannot be read counts as no limit: it may overlap anything.
+fn condition(column: Option<&str>, value: Option<&str>) -> Option<Condition> {
+    Some(Condition {
+        column: column?.to_owned(),
+        value: Literal::parse(value?).ok()?,
+    })
+}
+
+/// One load: (id, mode, options).
+pub fn load_of_number(names: &LedgerNames, number: i64) -> Statement {
+    Statement::text(format!(
+        "SELECT load_id, mode, options FROM {} WHERE kind = 'load' AND load_number = {number}",
         names.ledger.quoted()
     ))
 }
@@ -126,14 +187,16 @@ pub fn newest_load(names: &LedgerNames) -> Statement {
 /// How an entry is looked for.
 #[derive(Clone, Copy, Debug)]
 pub enum EntriesBy<'a> {
-    /// Source keys, at most [`MAX_KEYS`]
+    /// Source keys, at most [`super::MAX_KEYS`]
     Keys(&'a [i64]),
-    /// Content digests, at most [`MAX_KEYS`]
+    /// Content digests, at most [`super::MAX_KEYS`]
     Digests(&'a [String]),
+    /// Id of the load that wrote it
+    Load(&'a str),
 }
 
-/// Source and retirement rows: (kind, load_id, load_number, target_oid, scope, name, digest, project, pipeline, host,
-/// options, retired_load_id).
+/// Source and retirement rows, and all adoptions: (kind, load_id, load_number, target_oid, scope, name, digest, project,
+/// pipeline, host, options, retired_load_id, records, lineage, adopted_oid).
 pub fn select_entries(names: &LedgerNames, by: EntriesBy<'_>) -> Statement {
     let list = |items: Vec<String>| items.join(",");
     // a retirement must come with the entry it retires, so digests are turned into keys first
@@ -149,44 +212,92 @@ pub fn select_entries(names: &LedgerNames, by: EntriesBy<'_>) -> Statement {
             names.ledger.quoted(),
             list(digests.iter().map(|d| literal(d)).collect())
         ),
+        EntriesBy::Load(load_id) => {
+            let load_id = literal(load_id);
+            format!("(load_id = {load_id} OR retired_load_id = {load_id})")
+        }
     };
     Statement::text(format!(
-        "SELECT kind, load_id, load_number, target_oid, scope, name, digest, project, pipeline, host, options, retired_load_id \
-         FROM {} WHERE kind IN ('source', 'retired') AND {condition} ORDER BY load_number",
+        "SELECT kind, load_id, load_number, target_oid, scope, name, digest, project, pipeline, host, options, retired_load_id, \
+         records, lineage, adopted_oid \
+         FROM {} WHERE kind IN ('source', 'retired') AND {condition} OR adopted_oid IS NOT NULL ORDER BY load_number",
         names.ledger.quoted()
     ))
 }
 
-/// One row if the load was committed: its number.
+/// One row if the load was committed: (number, records, superseded, deleted).
 pub fn find_load(names: &LedgerNames, load_id: &str) -> Statement {
     Statement::text(format!(
-        "SELECT load_number FROM {} WHERE kind = 'load' AND load_id = {}",
+        "SELECT load_number, records, superseded, deleted FROM {} WHERE kind = 'load' AND load_id = {}",
         names.ledger.quoted(),
         literal(load_id)
     ))
 }
 
-/// The load's own row of the ledger.
+/// A load as the ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundLoad {
+    /// Its number
+    pub number: i64,
+    /// Rows it brought
+    pub records: u64,
+    /// Records whose key a later one of the load has
+    pub superseded: u64,
+    /// Rows it deleted
+    pub deleted: u64,
+}
+
+/// Reads a row of [`find_load`].
+pub fn found_load(row: &[Option<String>]) -> Option<FoundLoad> {
+    let text = |i: usize| row.get(i)?.as_deref();
+    Some(FoundLoad {
+        number: text(0)?.parse().ok()?,
+        records: text(1)?.parse().ok()?,
+        superseded: text(2)?.parse().ok()?,
+        deleted: text(3)?.parse().ok()?,
+    })
+}
+
+/// What stands on every row that a load writes.
 #[derive(Clone, Debug)]
-pub struct LoadRow {
+pub struct Stamp {
     /// Random id, made before BEGIN
     pub load_id: String,
     /// One more than the last
     pub load_number: i64,
     /// Client's clock, for people only
     pub recorded_at: String,
-    /// OID of the target
+    /// OID of the target; 0 if there is none
     pub target_oid: u32,
-    /// `append`, or `adopt` for what stood in the table before
+    /// As [`crate::ledger::Mode::name`] says; `adopt` for what stood in the table before, `reload` for what is gone
     pub mode: &'static str,
     /// Digest of the options that shape rows
     pub options: String,
+    /// Whether the rows carry their source's id
+    pub lineage: Lineage,
+    /// What the load was limited to
+    pub only: Option<Condition>,
     /// Where it ran
     pub origin: Origin,
+}
+
+/// What stands on a load's own row.
+#[derive(Clone, Debug, Default)]
+pub struct LoadRow {
     /// Rows loaded
     pub records: u64,
     /// Records rejected
     pub rejected: u64,
+    /// Records whose key a later one of the load has
+    pub superseded: u64,
+    /// Rows deleted
+    pub deleted: u64,
+    /// Rows the table has afterwards, as far as loads tell
+    pub table_rows: u64,
+    /// Version of the input, if it has one
+    pub input_version: Option<i64>,
+    /// OID of the table whose rows are in this one
+    pub adopted_oid: Option<u32>,
     /// Parts loaded
     pub parts: u64,
     /// Their bytes
@@ -215,112 +326,116 @@ pub struct SourceRow {
     pub name: String,
     /// BLAKE3 of the stored bytes, hex
     pub digest: String,
-    /// Rows loaded
+    /// Rows staged of it: with those of the load's other sources, what the load brought and superseded
     pub records: u64,
     /// Records rejected
     pub rejected: u64,
 }
 
-const LOAD_COLUMNS: &str = "kind,load_id,load_number,recorded_at,target_oid,mode,options,lineage,project,pipeline,host,version,\
-     records,rejected,rejects_name,rejects_digest,parts,parts_bytes,parts_manifest,source_key,scope,name,digest";
+/// Columns of every row.
+const STAMP_COLUMNS: &str = "kind,load_id,load_number,recorded_at,target_oid,mode,options,lineage,\
+     where_column,where_value,project,pipeline,host,version";
+/// Columns of a load.
+const LOAD_COLUMNS: &str = "records,rejected,superseded,deleted,table_rows,input_version,adopted_oid,\
+     parts,parts_bytes,parts_manifest,rejects_name,rejects_digest";
+/// Columns of a source; its key comes first.
+const SOURCE_COLUMNS: &str = "source_key,scope,name,digest";
 
-/// INSERTs of a load and its sources: at most [`MAX_INSERT_ROWS`] rows and about
-/// [`MAX_INSERT_BYTES`] bytes each. The load's own row stands in the first. With each statement
-/// the number of rows it inserts.
+impl Stamp {
+    /// Values of [`STAMP_COLUMNS`].
+    fn values(&self, kind: &str) -> String {
+        let (project, pipeline, host) = match &self.origin {
+            Origin::Pipeline { project, pipeline } => (Some(project), Some(pipeline), None),
+            Origin::Host(host) => (None, None, Some(host)),
+        };
+        let (column, value) = match &self.only {
+            Some(only) => (Some(&only.column), Some(only.value.to_string())),
+            None => (None, None),
+        };
+        [
+            literal(kind),
+            literal(&self.load_id),
+            self.load_number.to_string(),
+            literal(&self.recorded_at),
+            self.target_oid.to_string(),
+            literal(self.mode),
+            literal(&self.options),
+            match self.lineage {
+                Lineage::Carried => "TRUE".to_owned(),
+                Lineage::Absent => "FALSE".to_owned(),
+            },
+            optional(column),
+            optional(value.as_ref()),
+            optional(project),
+            optional(pipeline),
+            optional(host),
+            literal(env!("CARGO_PKG_VERSION")),
+        ]
+        .join(",")
+    }
+}
+
+impl LoadRow {
+    /// Values of [`LOAD_COLUMNS`].
+    fn values(&self) -> String {
+        let number = |number: Option<i64>| number.map_or("NULL".to_owned(), |n| n.to_string());
+        [
+            self.records.to_string(),
+            self.rejected.to_string(),
+            self.superseded.to_string(),
+            self.deleted.to_string(),
+            self.table_rows.to_string(),
+            number(self.input_version),
+            number(self.adopted_oid.map(i64::from)),
+            self.parts.to_string(),
+            self.parts_bytes.to_string(),
+            literal(&self.parts_manifest),
+            optional(self.rejects.as_ref().map(|rejects| &rejects.name)),
+            optional(self.rejects.as_ref().map(|rejects| &rejects.digest)),
+        ]
+        .join(",")
+    }
+}
+
+fn optional(text: Option<&String>) -> String {
+    text.map_or("NULL".to_owned(), |text| literal(text))
+}
+
+fn source_values(scope: &str, name: &str, digest: &str) -> String {
+    format!(
+        "{},{},{},{}",
+        source_key(scope, name),
+        literal(scope),
+        literal(name),
+        literal(digest)
+    )
+}
+
+/// INSERTs of a load, its sources and the entries it retires. With each statement the number of rows it inserts.
 pub fn insert_load(
     names: &LedgerNames,
+    stamp: &Stamp,
     load: &LoadRow,
     sources: &[SourceRow],
+    retired: &[Entry],
 ) -> Vec<(Statement, u64)> {
-    let (project, pipeline, host) = match &load.origin {
-        Origin::Pipeline { project, pipeline } => {
-            (literal(project), literal(pipeline), "NULL".to_owned())
-        }
-        Origin::Host(host) => ("NULL".to_owned(), "NULL".to_owned(), literal(host)),
-    };
-    let shared = format!(
-        "{},{},{},{},{},{},FALSE,{project},{pipeline},{host},{}",
-        literal(&load.load_id),
-        load.load_number,
-        literal(&load.recorded_at),
-        load.target_oid,
-        literal(load.mode),
-        literal(&load.options),
-        literal(env!("CARGO_PKG_VERSION")),
-    );
-    let head = format!(
-        "INSERT INTO {} ({LOAD_COLUMNS}) VALUES ",
-        names.ledger.quoted()
-    );
-    let rejects = match &load.rejects {
-        Some(rejects) => format!("{},{}", literal(&rejects.name), literal(&rejects.digest)),
-        None => "NULL,NULL".to_owned(),
-    };
-    let load_row = format!(
-        "('load',{shared},{},{},{rejects},{},{},{},NULL,NULL,NULL,NULL)",
-        load.records,
-        load.rejected,
-        load.parts,
-        load.parts_bytes,
-        literal(&load.parts_manifest),
-    );
-    let source_rows = sources.iter().map(|s| {
-        format!(
-            "('source',{shared},{},{},NULL,NULL,NULL,NULL,NULL,{},{},{},{})",
-            s.records,
-            s.rejected,
-            crate::ledger::source_key(&s.scope, &s.name),
-            literal(&s.scope),
-            literal(&s.name),
-            literal(&s.digest),
-        )
+    let load = format!("({},{})", stamp.values("load"), load.values());
+    let (of_source, of_retired) = (stamp.values("source"), stamp.values("retired"));
+    let sources = sources.iter().map(|source| {
+        let key = source_values(&source.scope, &source.name, &source.digest);
+        format!("({of_source},{},{},{key})", source.records, source.rejected)
     });
-    let mut statements = Vec::new();
-    let mut text = head.clone();
-    let mut rows = 0_usize;
-    for row in std::iter::once(load_row).chain(source_rows) {
-        if rows == MAX_INSERT_ROWS || (rows > 0 && text.len() + row.len() > MAX_INSERT_BYTES) {
-            statements.push((
-                Statement::text(std::mem::replace(&mut text, head.clone())),
-                rows as u64,
-            ));
-            rows = 0;
-        }
-        if rows > 0 {
-            text.push(',');
-        }
-        text.push_str(&row);
-        rows += 1;
-    }
-    statements.push((Statement::text(text), rows as u64));
+    let retired = retired.iter().map(|entry| {
+        let key = source_values(&entry.scope, &entry.name, &entry.digest);
+        format!("({of_retired},{key},{})", literal(&entry.load_id))
+    });
+    let load_columns = format!("{STAMP_COLUMNS},{LOAD_COLUMNS}");
+    let source_columns = format!("{STAMP_COLUMNS},records,rejected,{SOURCE_COLUMNS}");
+    let retired_columns = format!("{STAMP_COLUMNS},{SOURCE_COLUMNS},retired_load_id");
+    let mut statements = inserts(names, &load_columns, std::iter::once(load));
+    statements.append(&mut inserts(names, &source_columns, sources));
+    statements.append(&mut inserts(names, &retired_columns, retired));
     statements
-}
-
-/// Loads, newest first: (number, id, recorded at, mode, project, pipeline, host, version, records, rejected, parts,
-/// rejects, manifest).
-pub fn select_loads(names: &LedgerNames, limit: u64) -> Statement {
-    Statement::text(format!(
-        "SELECT load_number, load_id, recorded_at, mode, project, pipeline, host, version, records, rejected, parts, \
-         rejects_name, parts_manifest FROM {} WHERE kind = 'load' ORDER BY load_number DESC LIMIT {limit}",
-        names.ledger.quoted()
-    ))
-}
-
-/// How many sources each load from this number on has, and how many entries it retired: (number, kind, count).
-pub fn count_entries(names: &LedgerNames, from: i64) -> Statement {
-    Statement::text(format!(
-        "SELECT load_number, kind, COUNT(*) FROM {} \
-         WHERE kind IN ('source', 'retired') AND load_number >= {from} GROUP BY load_number, kind",
-        names.ledger.quoted()
-    ))
-}
-
-/// URLs of the manifests that loads name.
-pub fn select_manifests(names: &LedgerNames) -> Statement {
-    Statement::text(format!(
-        "SELECT DISTINCT parts_manifest FROM {} WHERE kind = 'load' AND parts_manifest <> ''",
-        names.ledger.quoted()
-    ))
 }
 
 /// Where a load ran, from its columns (project, pipeline, host).
@@ -331,37 +446,98 @@ pub fn origin(project: Option<String>, pipeline: Option<String>, host: Option<St
     }
 }
 
-/// Reads an [`Entry`] or the retirement of one from a row of [`select_entries`].
+/// INSERTs of at most [`MAX_INSERT_ROWS`] rows and about [`MAX_INSERT_BYTES`] bytes each, with their numbers of rows.
+fn inserts(
+    names: &LedgerNames,
+    columns: &str,
+    rows: impl Iterator<Item = String>,
+) -> Vec<(Statement, u64)> {
+    let head = format!("INSERT INTO {} ({columns}) VALUES ", names.ledger.quoted());
+    let mut statements = Vec::new();
+    let mut text = head.clone();
+    let mut count = 0_usize;
+    for row in rows {
+        if count == MAX_INSERT_ROWS || (count > 0 && text.len() + row.len() > MAX_INSERT_BYTES) {
+            let full = std::mem::replace(&mut text, head.clone());
+            statements.push((Statement::text(full), count as u64));
+            count = 0;
+        }
+        if count > 0 {
+            text.push(',');
+        }
+        text.push_str(&row);
+        count += 1;
+    }
+    if count > 0 {
+        statements.push((Statement::text(text), count as u64));
+    }
+    statements
+}
+
+/// Retires every entry that is not retired yet; of loads that were limited to `only`, if there is one.
+pub fn retire_all(names: &LedgerNames, stamp: &Stamp, only: Option<&Condition>) -> Statement {
+    let ledger = names.ledger.quoted();
+    let limit = match only {
+        None => String::new(),
+        Some(only) => format!(
+            " AND e.where_column = {} AND e.where_value = {}",
+            literal(&only.column),
+            literal(&only.value.to_string())
+        ),
+    };
+    Statement::text(format!(
+        "INSERT INTO {ledger} ({STAMP_COLUMNS},{SOURCE_COLUMNS},retired_load_id) \
+         SELECT {},e.source_key,e.scope,e.name,e.digest,e.load_id FROM {ledger} AS e \
+         LEFT JOIN {ledger} AS r ON r.kind = 'retired' AND r.retired_load_id = e.load_id AND r.source_key = e.source_key \
+         WHERE e.kind = 'source' AND e.load_number < {}{limit} AND r.kind IS NULL",
+        stamp.values("retired"),
+        stamp.load_number
+    ))
+}
+
+/// Reads a row of [`select_entries`].
 pub fn ledger_row(row: &[Option<String>]) -> Option<LedgerRow> {
     let text = |i: usize| row.get(i).cloned().flatten();
-    let needed = |i: usize| text(i);
+    if text(0)? == "load" {
+        return Some(LedgerRow::Adoption(Adoption {
+            from: text(14)?.parse().ok()?,
+            to: text(3)?.parse().ok()?,
+        }));
+    }
     let scope = text(4).unwrap_or_default();
-    let name = needed(5)?;
-    match needed(0)?.as_str() {
-        "retired" => Some(LedgerRow::Retirement(crate::ledger::Retirement {
-            retired_load_id: needed(11)?,
+    let name = text(5)?;
+    match text(0)?.as_str() {
+        "retired" => Some(LedgerRow::Retirement(Retirement {
+            retired_load_id: text(11)?,
             scope,
             name,
         })),
         "source" => Some(LedgerRow::Entry(Entry {
-            load_id: needed(1)?,
-            load_number: needed(2)?.parse().ok()?,
-            target_oid: needed(3)?.parse().ok()?,
+            load_id: text(1)?,
+            load_number: text(2)?.parse().ok()?,
+            target_oid: text(3)?.parse().ok()?,
             scope,
             name,
-            digest: needed(6)?,
+            digest: text(6)?,
             origin: origin(text(7), text(8), text(9)),
             options: text(10).unwrap_or_default(),
+            records: text(12)?.parse().ok()?,
+            lineage: match text(13)?.as_str() {
+                "t" => Lineage::Carried,
+                _ => Lineage::Absent,
+            },
         })),
         _ => None,
     }
 }
 
-/// A row of the ledger that is about a source.
+/// A row of the ledger that is about a source, or about a table that took another's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerRow {
     /// A source was loaded
     Entry(Entry),
     /// An entry is not current any more
-    Retirement(crate::ledger::Retirement),
+    Retirement(Retirement),
+    /// Entries of one table are those of another
+    Adoption(Adoption),
 }

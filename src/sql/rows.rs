@@ -1,7 +1,8 @@
-//! Statements that move rows: the temporary table, the COPY, the INSERT.
+//! Statements that move rows: the temporary table, the COPY, the INSERT, the DELETEs.
 
 use zeroize::Zeroizing;
 
+use crate::ledger::{Condition, Literal};
 use crate::schema::{LoadExpression, Schema};
 
 use super::{Statement, TableName, column_list, identifier, literal};
@@ -121,5 +122,47 @@ pub fn insert_from_temporary(table: &TableName, schema: &Schema, seen: &[bool]) 
         column_list(loaded()),
         expressions.join(","),
         identifier(TEMPORARY_TABLE)
+    ))
+}
+
+/// Deletes every row. TRUNCATE would commit (Redshift: TRUNCATE).
+pub fn delete_all(table: &TableName) -> Statement {
+    Statement::text(format!("DELETE FROM {}", table.quoted()))
+}
+
+/// Deletes the rows that satisfy a condition.
+pub fn delete_where(table: &TableName, only: &Condition) -> Statement {
+    Statement::text(format!(
+        "DELETE FROM {} WHERE {}",
+        table.quoted(),
+        comparison(only)
+    ))
+}
+
+/// How many rows satisfy a condition.
+pub fn count_where(table: &TableName, only: &Condition) -> Statement {
+    Statement::text(format!(
+        "SELECT COUNT(*) FROM {} WHERE {}",
+        table.quoted(),
+        comparison(only)
+    ))
+}
+
+fn comparison(only: &Condition) -> String {
+    let value = match &only.value {
+        Literal::Text(text) => literal(text),
+        other => other.to_string(),
+    };
+    format!("{} = {value}", identifier(&only.column))
+}
+
+/// Deletes the rows of sources, at most [`super::MAX_KEYS`] of them, by the ids that the rows carry in `column`.
+pub fn delete_sources(table: &TableName, column: &str, ids: &[String]) -> Statement {
+    let ids: Vec<String> = ids.iter().map(|id| literal(id)).collect();
+    Statement::text(format!(
+        "DELETE FROM {} WHERE {} IN ({})",
+        table.quoted(),
+        identifier(column),
+        ids.join(",")
     ))
 }

@@ -42,6 +42,11 @@ pub fn count_rows(table: &TableName) -> Statement {
     Statement::text(format!("SELECT COUNT(*) FROM {}", table.quoted()))
 }
 
+/// One row if the table has any.
+pub fn any_row(table: &TableName) -> Statement {
+    Statement::text(format!("SELECT 1 FROM {} LIMIT 1", table.quoted()))
+}
+
 /// Prepared only, never run: keeps ALTER and RENAME out from here on, and its description tells
 /// the columns' types now. SUPER and VARBYTE have type OIDs the client would look up in catalogs
 /// that Redshift lacks, so a function that takes nothing else stands for them.

@@ -1,7 +1,7 @@
 //! Statements as Redshift takes them.
 
 use super::*;
-use crate::ledger::Origin;
+use crate::ledger::{Condition, Entry, Lineage, Literal, Origin};
 use crate::schema::{ColumnType, Nullability, Schema};
 
 fn table(schema: &str, table: &str) -> TableName {
@@ -141,24 +141,118 @@ fn two_targets_never_share_a_ledger_name() {
     }
 }
 
+fn stamp() -> Stamp {
+    Stamp {
+        load_id: "0123".into(),
+        load_number: 3,
+        recorded_at: "2026-01-01T00:00:00Z".into(),
+        target_oid: 9,
+        mode: "replace-where",
+        options: "1".into(),
+        lineage: Lineage::Carried,
+        only: Some(day("it's")),
+        origin: Origin::Host("h".into()),
+    }
+}
+
+fn day(text: &str) -> Condition {
+    Condition {
+        column: "day".into(),
+        value: Literal::Text(text.into()),
+    }
+}
+
+#[test]
+fn rows_go_by_condition_by_source_or_all_together() {
+    let target = table("public", "events");
+    for (statement, expected) in [
+        (delete_all(&target), r#"DELETE FROM "public"."events""#),
+        (
+            delete_where(&target, &day(r"it's \ here")),
+            r#"DELETE FROM "public"."events" WHERE "day" = 'it''s \\ here'"#,
+        ),
+        (
+            count_where(
+                &target,
+                &Condition {
+                    column: "ten\"ant".into(),
+                    value: Literal::Number("-7.5".into()),
+                },
+            ),
+            r#"SELECT COUNT(*) FROM "public"."events" WHERE "ten""ant" = -7.5"#,
+        ),
+        (
+            delete_sources(&target, "stagecopy_source", &["0a".into(), "0b".into()]),
+            r#"DELETE FROM "public"."events" WHERE "stagecopy_source" IN ('0a','0b')"#,
+        ),
+    ] {
+        assert_eq!(statement.to_string(), expected);
+    }
+}
+
+#[test]
+fn what_is_retired_is_written_as_such() {
+    let names = ledger_names(&table("public", "t"), "public");
+    let entry = Entry {
+        load_id: "old".into(),
+        load_number: 1,
+        target_oid: 9,
+        scope: "s".into(),
+        name: "/a".into(),
+        digest: "d".into(),
+        origin: Origin::Host("h".into()),
+        options: String::new(),
+        records: 5,
+        lineage: Lineage::Carried,
+    };
+    let statements = insert_load(&names, &stamp(), &LoadRow::default(), &[], &[entry]);
+    let texts: Vec<String> = statements.iter().map(|(s, _)| s.to_string()).collect();
+    let ledger = "\"public\".\"stagecopy_ledger__public__t\"";
+    let head = format!(
+        "INSERT INTO {ledger} (kind,load_id,load_number,recorded_at,target_oid,mode,options,lineage,\
+         where_column,where_value,project,pipeline,host,version,"
+    );
+    let stamped = |kind: &str| {
+        let version = env!("CARGO_PKG_VERSION");
+        format!(
+            "'{kind}','0123',3,'2026-01-01T00:00:00Z',9,'replace-where','1',TRUE,\
+             'day','''it''''s''',NULL,NULL,'h','{version}'"
+        )
+    };
+    assert_eq!(
+        texts,
+        [
+            format!(
+                "{head}records,rejected,superseded,deleted,table_rows,input_version,adopted_oid,\
+                 parts,parts_bytes,parts_manifest,rejects_name,rejects_digest) \
+                 VALUES ({},0,0,0,0,0,NULL,NULL,0,0,'',NULL,NULL)",
+                stamped("load")
+            ),
+            format!(
+                "{head}source_key,scope,name,digest,retired_load_id) VALUES ({},{},'s','/a','d','old')",
+                stamped("retired"),
+                crate::ledger::source_key("s", "/a")
+            ),
+        ]
+    );
+    assert_eq!(
+        retire_all(&names, &stamp(), Some(&day("it's"))).to_string(),
+        format!(
+            "{head}source_key,scope,name,digest,retired_load_id) \
+             SELECT {},e.source_key,e.scope,e.name,e.digest,e.load_id FROM {ledger} AS e \
+             LEFT JOIN {ledger} AS r \
+             ON r.kind = 'retired' AND r.retired_load_id = e.load_id AND r.source_key = e.source_key \
+             WHERE e.kind = 'source' AND e.load_number < 3 \
+             AND e.where_column = 'day' AND e.where_value = '''it''''s''' AND r.kind IS NULL",
+            stamped("retired")
+        )
+    );
+}
+
 #[test]
 fn inserts_are_bounded_in_rows_and_bytes() {
     let names = ledger_names(&table("public", "t"), "public");
-    let load = LoadRow {
-        load_id: "0123".into(),
-        load_number: 1,
-        recorded_at: "2026-01-01T00:00:00Z".into(),
-        target_oid: 9,
-        mode: "append",
-        options: String::new(),
-        origin: Origin::Host("h".into()),
-        records: 1,
-        rejected: 0,
-        parts: 1,
-        parts_bytes: 10,
-        rejects: None,
-        parts_manifest: "s3://b/m".into(),
-    };
+    let load = LoadRow::default();
     let sources = |count: usize, name: usize| -> Vec<SourceRow> {
         (0..count)
             .map(|i| SourceRow {
@@ -170,8 +264,9 @@ fn inserts_are_bounded_in_rows_and_bytes() {
             })
             .collect()
     };
+    let insert = |count, name| insert_load(&names, &stamp(), &load, &sources(count, name), &[]);
     for (count, name) in [(0, 1), (999, 4), (1_000, 4), (2_500, 4), (500, 4_096)] {
-        let statements = insert_load(&names, &load, &sources(count, name));
+        let statements = insert(count, name);
         assert_eq!(
             statements.iter().map(|(_, rows)| rows).sum::<u64>(),
             count as u64 + 1
@@ -180,5 +275,5 @@ fn inserts_are_bounded_in_rows_and_bytes() {
             assert!(*rows <= 1_000 && statement.to_string().len() <= MAX_INSERT_BYTES + 8_192);
         }
     }
-    assert_eq!(insert_load(&names, &load, &sources(2_500, 4)).len(), 3);
+    assert_eq!(insert(2_500, 4).len(), 4);
 }

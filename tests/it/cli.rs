@@ -56,6 +56,8 @@ fn help_and_version() {
     assert_snapshot!("help_of_plan", run(&["plan", "--help"], &[]));
     assert_snapshot!("help_of_init", run(&["init", "--help"], &[]));
     assert_snapshot!("help_of_history", run(&["history", "--help"], &[]));
+    assert_snapshot!("help_of_verify", run(&["verify", "--help"], &[]));
+    assert_snapshot!("help_of_forget", run(&["forget", "--help"], &[]));
     assert_snapshot!("help_of_clean", run(&["clean", "--help"], &[]));
     assert_snapshot!(run(&["--version"], &[]), @r#"
     exit code 0

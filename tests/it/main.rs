@@ -10,6 +10,7 @@ mod faults;
 mod history;
 mod limits;
 mod load;
+mod modes;
 mod parts;
 mod pipeline;
 mod recovery;

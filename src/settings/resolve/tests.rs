@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::encode::Compression;
-use crate::ledger::OnReplaced;
+use crate::ledger::{
+    AbsentColumns, Condition, EmptyInput, Literal, Mode, OnReplaced, OtherOptions, Remedy, Replace,
+    SameContent, Upsert,
+};
 use crate::settings::file;
 use crate::stage::RejectLimit;
 
@@ -92,7 +95,9 @@ fn defaults_are_values_a_user_could_give() {
     let load = load(export);
     assert_eq!(load.stage.to_string(), "s3://bucket/a/b");
     assert_eq!(load.authorization, CopyAuthorization::DefaultRole);
-    assert_eq!(load.on_replaced, OnReplaced::Error);
+    assert_eq!(load.mode, Mode::Append(OnReplaced::Error));
+    assert_eq!(load.other_options, OtherOptions::Warn);
+    assert_eq!(load.changed_table, Remedy::Nothing);
     assert_eq!(load.same_content, SameContent::Judge);
     assert_eq!(load.parts_afterwards, PartsAfterwards::Delete);
     assert_eq!(load.writer, None);
@@ -174,7 +179,7 @@ fn all_problems_are_found_at_once() {
         &[
             "=-",
             "port=x",
-            "mode=upsert",
+            "mode=merge",
             "threads=0",
             "host=a",
             "host=b",
@@ -198,9 +203,114 @@ fn all_problems_are_found_at_once() {
             "--user: missing (or set STAGECOPY_USER or REDSHIFT_USER)",
             "--database: missing (or set STAGECOPY_DATABASE or REDSHIFT_DB)",
             "sslmode in s.toml: prefer may connect without encryption and not say so",
-            "--mode: \"upsert\" is not append, the only choice",
+            "--mode: \"merge\" is none of append, replace, upsert",
         ]
     );
+}
+
+#[test]
+fn each_mode_has_settings_of_its_own() {
+    let mode = |options: &[&str]| export(options, &[], "").map(|export| load(export).mode);
+    assert_eq!(
+        mode(&["on-replaced=supersede", "allow-empty=true"]),
+        Ok(Mode::Append(OnReplaced::Supersede))
+    );
+    assert_eq!(
+        mode(&[
+            "mode=replace",
+            "version=12",
+            "replace-where=Day='2026-01-31'"
+        ]),
+        Ok(Mode::Replace(Replace {
+            only: Some(Condition {
+                column: "day".into(),
+                value: Literal::Text("2026-01-31".into()),
+            }),
+            version: Some(12),
+        }))
+    );
+    assert_eq!(
+        mode(&[
+            "mode=upsert",
+            "key=a,B",
+            "order-by=At",
+            "reset-missing=true"
+        ]),
+        Ok(Mode::Upsert(Upsert {
+            key: vec!["a".into(), "b".into()],
+            order_by: Some("at".into()),
+            absent: AbsentColumns::Reset,
+        }))
+    );
+    let loads = export(
+        &["mode=replace", "allow-empty=true", "reload=true"],
+        &[],
+        "",
+    );
+    let loads = loads.expect("enough is given");
+    assert_eq!(loads.inputs.empty, EmptyInput::Allow);
+    assert_eq!(load(loads).changed_table, Remedy::Reload);
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
+    let refused = |options: &[&str], variables: &[&str]| problems(export(options, variables, ""));
+    for (options, expected) in [
+        (
+            &["mode=replace", "on-replaced=keep"][..],
+            "--on-replaced: has no meaning with --mode replace",
+        ),
+        (
+            &["replace-where=a=1"],
+            "--replace-where: has no meaning with --mode append",
+        ),
+        (
+            &["version=1"],
+            "--version: has no meaning with --mode append",
+        ),
+        (&["key=id"], "--key: has no meaning with --mode append"),
+        (
+            &["mode=replace", "order-by=at"],
+            "--order-by: has no meaning with --mode replace",
+        ),
+        (
+            &["mode=replace", "same-content=skip"],
+            "--same-content: has no meaning with --mode replace",
+        ),
+        (
+            &["allow-empty=true"],
+            "--allow-empty: has no meaning where no rows are taken away",
+        ),
+        (&["mode=upsert"], "--key: missing (or set STAGECOPY_KEY)"),
+        (
+            &["reload=true", "trust-ledger=true"],
+            "--trust-ledger: cannot be used together with --reload",
+        ),
+        (
+            &["mode=replace", "version=-1"],
+            "--version: \"-1\" is not a whole number up to 9223372036854775807",
+        ),
+    ] {
+        assert_eq!(refused(options, &[]), [expected]);
+    }
+    assert_eq!(
+        refused(&["on-replaced=keep"], &["STAGECOPY_MODE=replace"]),
+        ["--on-replaced: has no meaning with STAGECOPY_MODE replace"]
+    );
+    // a switch that is off says nothing
+    assert!(export(&["allow-empty=false", "reset-missing=false"], &[], "").is_ok());
+}
+
+#[test]
+fn standard_input_needs_a_name_unless_it_replaces() {
+    let of = |options: &[&str]| {
+        let options = [&["=-", "table=t"][..], &ENOUGH[2..], options].concat();
+        resolved(CommandName::Export, &options, &[], "")
+    };
+    let missing = "--source: missing, and - is among the inputs";
+    assert_eq!(problems(of(&[])), [missing]);
+    assert_eq!(problems(of(&["mode=upsert", "key=id"])), [missing]);
+    assert!(of(&["mode=replace"]).is_ok());
 }
 
 #[test]
