@@ -16,7 +16,9 @@ mod standing;
 use std::collections::HashSet;
 use std::fmt;
 
-pub use audit::{Booked, Check, Proof, Sums, Verdict, check_loads, check_rows, check_sources};
+pub use audit::{
+    Booked, Check, MutexSeen, Proof, Sums, Verdict, check_loads, check_rows, check_sources,
+};
 pub use condition::{Condition, Literal};
 pub use error::LedgerError;
 pub use forget::{RowsToo, check_forgettable};

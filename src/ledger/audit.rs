@@ -116,9 +116,20 @@ fn listed(texts: &[String]) -> String {
     named.join("; ")
 }
 
+/// The mutex as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutexSeen {
+    /// It holds this number
+    Number(i64),
+    /// It is not one row
+    Damaged,
+    /// A load held it, or moved it on
+    Busy,
+}
+
 /// Whether loads are numbered from 1 without a gap, each once, and the mutex holds the last number. `loads` are in the
-/// order of their numbers; `mutex` is `None` if it is not one row.
-pub fn check_loads(loads: &[Booked], mutex: Option<i64>) -> Check {
+/// order of their numbers.
+pub fn check_loads(loads: &[Booked], mutex: MutexSeen) -> Check {
     let mut against = Vec::new();
     for (expected, load) in (1..).zip(loads) {
         if load.number != expected {
@@ -136,13 +147,16 @@ pub fn check_loads(loads: &[Booked], mutex: Option<i64>) -> Check {
         }
     }
     let last = loads.last().map_or(0, |load| load.number);
+    let mut text = format!("{}, numbered without a gap", loads.len());
     match mutex {
-        Some(number) if number == last => {}
-        Some(number) => against.push(format!("the mutex says {number} after load {last}")),
-        None => against.push("the mutex is not one row".to_owned()),
+        MutexSeen::Number(number) if number == last => {}
+        MutexSeen::Number(number) => {
+            against.push(format!("the mutex says {number} after load {last}"));
+        }
+        MutexSeen::Damaged => against.push("the mutex is not one row".to_owned()),
+        MutexSeen::Busy => text.push_str("; the mutex is in use"),
     }
-    let count = loads.len();
-    Check::of("loads", against, format!("{count}, numbered without a gap"))
+    Check::of("loads", against, text)
 }
 
 /// Whether the sources of each load come to what the load says, and none is there twice. `doubled` are names of sources
@@ -231,14 +245,16 @@ mod tests {
                 .map(|n| load(*n, 0, Sums::default()))
                 .collect()
         };
+        use MutexSeen::{Busy, Damaged, Number};
         for (numbers, mutex, verdict) in [
-            (&[1, 2, 3][..], Some(3), Verdict::Agrees),
-            (&[], Some(0), Verdict::Agrees),
-            (&[1, 2, 3], Some(4), Verdict::Differs),
-            (&[1, 2, 3], None, Verdict::Differs),
-            (&[1, 3], Some(3), Verdict::Differs),
-            (&[2, 3], Some(3), Verdict::Differs),
-            (&[1, 1, 2], Some(2), Verdict::Differs),
+            (&[1, 2, 3][..], Number(3), Verdict::Agrees),
+            (&[], Number(0), Verdict::Agrees),
+            (&[1, 2, 3], Busy, Verdict::Agrees),
+            (&[1, 2, 3], Number(4), Verdict::Differs),
+            (&[1, 2, 3], Damaged, Verdict::Differs),
+            (&[1, 3], Busy, Verdict::Differs),
+            (&[2, 3], Number(3), Verdict::Differs),
+            (&[1, 1, 2], Number(2), Verdict::Differs),
         ] {
             let check = check_loads(&loads(numbers), mutex);
             assert_eq!(

@@ -1,19 +1,23 @@
 //! What ledger, mutex and table say, read in one transaction so that no load comes in between; and the comparison.
 //!
-//! It takes no lock and changes nothing. What is to be compared how is `ledger`'s to say.
+//! It takes no lock, waits for no load and changes nothing. What is to be compared how is `ledger`'s to say.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::database::{DatabaseError, Session};
-use crate::ledger::{self, Booked, Check, Proof, Sums};
+use crate::ledger::{self, Booked, Check, MutexSeen, Proof, Sums};
 use crate::sql::{self, CurrentSource};
 
 use super::entries::adopted_oids;
 use super::history::{LoadName, find_named};
 use super::table::{describe, expect_ledger};
-use super::{LoadError, Target};
+use super::{LoadError, Target, milliseconds};
 
 const PURPOSE: &str = "compare the ledger with the table";
+
+/// How long the mutex is waited for.
+const MUTEX_WAIT: Duration = Duration::from_secs(2);
 
 /// What came of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +41,16 @@ pub async fn verify(
 ) -> Result<Verified, LoadError> {
     expect_ledger(session, target).await?;
     let table = describe(session, target).await?;
+    let books = Books { session, target };
+    let before = books.mutex().await?;
     session.run(PURPOSE, &sql::begin()).await?;
     let named = match load {
         Some(name) => Some(find_named(session, target, name).await?),
         None => None,
     };
-    let books = Books { session, target };
     let loads = books.loads().await?;
     let oids = adopted_oids(session, target, table.oid).await?;
     let mut checks = vec![
-        ledger::check_loads(&loads, books.mutex().await?),
         ledger::check_sources(&loads, &books.doubled(&oids).await?),
         books.rows(table.oid).await?,
     ];
@@ -56,6 +60,11 @@ pub async fn verify(
         false => Check::unmade("lineage", format!("the table has no column {lineage}")),
     });
     session.run(PURPOSE, &sql::rollback()).await?;
+    let mutex = match books.mutex().await? {
+        after if after == before => after,
+        _ => MutexSeen::Busy,
+    };
+    checks.insert(0, ledger::check_loads(&loads, mutex));
     Ok(Verified {
         checks,
         load: named.map(|load| (load.number, load.manifest.unwrap_or_default())),
@@ -77,12 +86,28 @@ impl Books<'_> {
         Ok(answer.rows)
     }
 
-    async fn mutex(&self) -> Result<Option<i64>, LoadError> {
-        let rows = self.rows_of(&sql::read_mutex(&self.target.names)).await?;
-        Ok(match rows.as_slice() {
-            [row] => row.first().and_then(|n| n.as_ref()?.parse().ok()),
-            _ => None,
-        })
+    /// The mutex, which cannot be read while a load holds it. Inside no transaction: the server ends the wait.
+    async fn mutex(&self) -> Result<MutexSeen, LoadError> {
+        let bound = |bound| sql::set_statement_timeout(milliseconds(bound));
+        self.session.run(PURPOSE, &bound(Some(MUTEX_WAIT))).await?;
+        let read = self
+            .session
+            .run(PURPOSE, &sql::read_mutex(&self.target.names))
+            .await;
+        let seen = match read {
+            Err(error) if error.code() == Some("57014") => MutexSeen::Busy,
+            Err(error) => return Err(error.into()),
+            Ok(answer) => match answer.rows.as_slice() {
+                [row] => row
+                    .first()
+                    .and_then(|number| number.as_ref()?.parse().ok())
+                    .map_or(MutexSeen::Damaged, MutexSeen::Number),
+                _ => MutexSeen::Damaged,
+            },
+        };
+        let lifted = bound(self.target.copy_timeout);
+        self.session.run(PURPOSE, &lifted).await?;
+        Ok(seen)
     }
 
     /// All loads in the order of their numbers, with their sources added up.

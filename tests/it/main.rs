@@ -2,6 +2,7 @@
 //! stack, `./localstack/run cargo test --workspace`.
 #![allow(missing_docs, reason = "tests are read, not called")]
 
+mod books;
 mod clean;
 mod cli;
 mod compose;

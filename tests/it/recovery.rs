@@ -200,6 +200,32 @@ fn whoever_holds_the_lock_is_named_where_that_can_be_seen() {
 }
 
 #[test]
+fn on_a_terminal_the_wait_is_told_in_the_status_line() {
+    let case = Case::new();
+    let lock = OpenSession::with(&format!("BEGIN; LOCK {};", case.mutex()));
+    until("the lock is held", || {
+        sql_behind(&format!(
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = '{}'::regclass AND granted",
+            case.mutex()
+        )) == "1"
+    });
+    let child = start(&mut on_a_terminal(&case.command()));
+    case.queued();
+    std::thread::sleep(Duration::from_secs(4));
+    drop(lock);
+    let shown = end(child).expect(0).stdout;
+    assert!(
+        shown.contains(&format!(
+            "waiting for the mutex of public.{} for",
+            case.table
+        )) && shown.contains("held by process "),
+        "{shown}"
+    );
+    assert!(!shown.contains("INFO"), "{shown}");
+    assert_eq!(case.rows(), "3");
+}
+
+#[test]
 fn a_part_that_is_gone_when_copy_wants_it_is_made_again() {
     let case = Case::new();
     let lock = OpenSession::with(&format!("BEGIN; LOCK {};", case.mutex()));

@@ -400,6 +400,26 @@ fn relay(mut from: TcpStream, mut to: TcpStream, silenced: &AtomicU32, generatio
     }
 }
 
+/// The same command with a terminal of 200 columns for its three streams; what it shows comes on standard output.
+pub(crate) fn on_a_terminal(command: &Command) -> Command {
+    let script = "import fcntl,os,pty,struct,sys,termios\n\
+        pid,fd=pty.fork()\n\
+        if pid==0:\n\
+        \x20fcntl.ioctl(2,termios.TIOCSWINSZ,struct.pack('HHHH',24,200,0,0))\n\
+        \x20os.execv(sys.argv[1],sys.argv[1:])\n\
+        while True:\n\
+        \x20try: data=os.read(fd,65536)\n\
+        \x20except OSError: break\n\
+        \x20if not data: break\n\
+        \x20sys.stdout.buffer.write(data)\n\
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid,0)[1]))\n";
+    let mut with = Command::new(root().join("tests/foreign/python"));
+    with.args(["-c", script])
+        .arg(command.get_program())
+        .args(command.get_args());
+    with
+}
+
 /// Waits for something that comes about by itself; a test that waits in vain fails after a minute.
 #[track_caller]
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
