@@ -254,20 +254,30 @@ impl Database {
         Ok(())
     }
 
-    /// INSERT of the load and its entries, under the number taken (without one, under the next).
-    pub fn record(&mut self, worker: u8, load: Load, read: [Option<Version>; SOURCES]) {
+    /// How many sources' rows a transaction has deleted, and how many it has put.
+    pub fn moved(&self, worker: u8) -> (usize, usize) {
+        let changes = self.session(worker).map(|session| &session.changes);
+        changes.map_or((0, 0), |changes| {
+            (changes.deleted.len(), changes.inserted.len())
+        })
+    }
+
+    /// The number that was taken; without one, the next.
+    pub fn number(&mut self, worker: u8) -> u8 {
         let next = self.snapshot(worker).ledger.newest() + 1;
+        self.session_mut(worker).changes.number.unwrap_or(next)
+    }
+
+    /// INSERT of the load and its entries.
+    pub fn record(&mut self, worker: u8, load: Load, read: [Option<Version>; SOURCES]) {
         let changes = &mut self.session_mut(worker).changes;
-        let number = changes.number.unwrap_or(next);
-        changes.load = Some(Load { number, ..load });
+        changes.load = Some(load);
         changes.read = read;
     }
 
     /// The same in a transaction of its own: a mutant.
     pub fn record_outside(&mut self, load: Load) {
-        let ledger = &mut Arc::make_mut(&mut self.committed).ledger;
-        let number = ledger.newest() + 1;
-        ledger.loads.push(Load { number, ..load });
+        Arc::make_mut(&mut self.committed).ledger.loads.push(load);
     }
 
     /// COMMIT is sent.

@@ -1,101 +1,161 @@
-//! What a run has to do, by what the ledger has. Known sources are told from new ones by the program's own functions, so that
-//! model and program cannot drift apart; what they answer is kept, since they work on text.
+//! What a run has to do, by what the ledger has: the program's own functions, so that model and program cannot drift apart.
+//! Their answers are kept, since they work on text.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use crate::database::Committed;
-use crate::program::ledger::{self, Candidate, Origin, Policy, Retirement, SameContent};
-use crate::setting::{Command, Mode, Mutant, OnReplaced, Setting};
-use crate::words::{Content, Contents, Entry, Ledger, Source, Version};
+use crate::program::ledger::{
+    self, AbsentColumns, Candidate, Change, Condition, Counts, EmptyInput, Extract, Found, Lineage,
+    NewestLoad, Origin, OtherOptions, Policy, Recorded, Remedy, Replace, Retirement, SameContent,
+    Standing, Upsert,
+};
+use crate::setting::{Command, Mode, Mutant, OnReplaced, OrderBy, Setting, Skipping};
+use crate::words::{Content, Contents, Entry, Kind, Ledger, Literal, Source, Version};
 
-/// What a run has read before it opened its input, and never reads again.
+/// What the ledger has that a run is judged by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Looked {
-    /// Replace: number of the newest load (that may overlap)
+pub struct Known {
+    /// Current entries of the run's names; when replacing, those of `newest`
+    pub entries: Vec<Entry>,
+    /// When replacing, the newest load that may have written rows which go
+    pub newest: Option<Newest>,
+}
+
+/// That load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Newest {
+    /// Its number
     pub number: u8,
-    /// Supersede: current entries of its sources
-    pub former: Vec<Entry>,
+    /// What it was
+    pub kind: Kind,
+    /// What it was limited to
+    pub literal: Option<Literal>,
+    /// The greatest version of it and of those before it that count
+    pub version: Option<Version>,
 }
 
 /// What a load is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// The table whose entries counted
-    pub oid: u8,
     /// To be loaded
     pub load: Contents,
-    /// To be recorded though their rows stand there already
+    /// To be recorded though their rows are there already
     pub confirm: Contents,
-    /// Entries to be retired
-    pub retire: Vec<Entry>,
+    /// What goes when they come
+    pub displaced: Displaced,
 }
 
-/// What a run comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Exit 0: nothing to do
-    Already,
-    /// Exit 1
-    Refused,
-    /// A load
-    Load(Plan),
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct Question {
-    command: Command,
-    ledger: Ledger,
-    oid: u8,
-    is_empty: bool,
-    looked: Looked,
-    contents: Contents,
+/// What a load takes away: entries are retired, and rows deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Displaced {
+    /// Nothing
+    #[default]
+    Nothing,
+    /// These entries and their rows, which are found by their source's id
+    Sources(Vec<Entry>),
+    /// These entries; of their rows those that have a key of the load's
+    Entries(Vec<Entry>),
+    /// All entries and rows
+    Everything,
+    /// The rows with this literal, and the entries of loads that were limited to it
+    Where(Literal),
+    /// All entries; their rows are gone already
+    Void,
 }
+
+/// Answers by what was asked.
+type Answers<Question, Answer> = Mutex<HashMap<Question, Answer>>;
 
 /// Decides, and remembers.
 #[derive(Default)]
 pub struct Decisions {
-    made: Mutex<HashMap<Question, Decision>>,
-    current: Mutex<HashMap<(Ledger, u8), Vec<Entry>>>,
+    known: Answers<(Command, Ledger, u8), Known>,
+    plans: Answers<(Command, Known, Known, Contents), Option<Plan>>,
 }
 
 impl Decisions {
-    /// What a run of this command comes to, if this is committed (or seen) and these are the contents it has read.
+    /// What this ledger has for a run of this command, if the table is this one.
+    pub fn known(&self, setting: &Setting, command: Command, ledger: &Ledger, oid: u8) -> Known {
+        let mut answers = self.known.lock().expect("no thread panics in here");
+        let answer = answers.entry((command, ledger.clone(), oid));
+        answer
+            .or_insert_with(|| known(setting, command, ledger, oid))
+            .clone()
+    }
+
+    /// What a run with these contents has to do. `now` is the ledger as it is, `start` as it was before any input was opened.
+    /// `None`: it is refused.
     pub fn decide(
         &self,
         setting: &Setting,
         command: Command,
-        seen: &Committed,
-        looked: &Looked,
-        read: &[Option<Version>],
-    ) -> Decision {
-        let contents = contents(read);
-        let question = Question {
-            command,
-            ledger: seen.ledger.clone(),
-            oid: seen.table.oid,
-            is_empty: seen.table.rows.is_empty(),
-            looked: looked.clone(),
-            contents,
-        };
-        let mut made = self.made.lock().expect("no thread panics while it decides");
-        let decision = made
-            .entry(question)
-            .or_insert_with(|| decide(setting, command, seen, looked, contents));
-        decision.clone()
-    }
-
-    /// The current entries of this ledger for a table, as the program finds them.
-    pub fn current(&self, setting: &Setting, ledger: &Ledger, oid: u8) -> Vec<Entry> {
-        let mut known = self
-            .current
-            .lock()
-            .expect("no thread panics while it reads");
-        let found = known.entry((ledger.clone(), oid));
-        found
-            .or_insert_with(|| current(setting, ledger, oid))
+        contents: Contents,
+        now: &Known,
+        start: &Known,
+    ) -> Option<Plan> {
+        let mut answers = self.plans.lock().expect("no thread panics in here");
+        let answer = answers.entry((command, now.clone(), start.clone(), contents));
+        answer
+            .or_insert_with(|| decide(setting, command, contents, now, start))
             .clone()
     }
+
+    /// Which of these contents the ledger makes superfluous by what it had before they were hashed. `None`: the run is refused.
+    pub fn superfluous(
+        &self,
+        setting: &Setting,
+        command: Command,
+        contents: Contents,
+        known: &Known,
+    ) -> Option<Contents> {
+        let is_replace = command.replaces() && !setting.lacks(Mutant::SkippedReplaceUnrecorded);
+        if is_replace || setting.skipping != Skipping::BeforeReading {
+            return Some(Contents::default());
+        }
+        let policy = policy(command);
+        let names: Vec<String> = contents
+            .iter()
+            .map(|content| name(content.source))
+            .collect();
+        let worth = ledger::worth_digesting(&names, &program(known), &policy);
+        let hashed = contents.iter().zip(worth);
+        let hashed = hashed.filter_map(|(content, worth)| worth.then_some(content));
+        let hashed: Contents = hashed.collect();
+        if hashed.is_empty() {
+            return Some(hashed);
+        }
+        let plan = self.decide(setting, command, hashed, known, known)?;
+        Some(hashed.without(plan.load))
+    }
+}
+
+/// Whether the table is still the one the ledger speaks of.
+pub fn judge_table(seen: &Committed, command: Command) -> Result<Standing, Change> {
+    let Some(newest) = seen.ledger.loads.last() else {
+        return Ok(Standing::Same);
+    };
+    let recorded = Recorded {
+        number: newest.number.into(),
+        oid: newest.oid.into(),
+        rows: newest.rows.into(),
+    };
+    let found = Found {
+        oid: Some(seen.table.oid.into()),
+        rows: Some(seen.table.rows.len() as u64),
+    };
+    let remedy = match command.reload {
+        true => Remedy::Reload,
+        false => Remedy::Nothing,
+    };
+    ledger::judge_table(recorded, found, &policy(command).mode, remedy)
 }
 
 /// The contents a run has read.
@@ -107,170 +167,73 @@ pub fn contents(read: &[Option<Version>]) -> Contents {
     contents.collect()
 }
 
-fn decide(
-    setting: &Setting,
-    command: Command,
-    seen: &Committed,
-    looked: &Looked,
-    contents: Contents,
-) -> Decision {
-    let known = current(setting, &seen.ledger, seen.table.oid);
-    let mut plan = Plan {
-        oid: seen.table.oid,
-        ..Plan::default()
+fn known(setting: &Setting, command: Command, ledger: &Ledger, oid: u8) -> Known {
+    let entries = current(setting, ledger, oid);
+    if !command.replaces() {
+        let of_names = entries
+            .into_iter()
+            .filter(|e| command.sources.contains(&e.content.source));
+        return Known {
+            entries: of_names.collect(),
+            newest: None,
+        };
+    }
+    // a load that was limited to another literal does not count
+    let only = command.literal();
+    let is_apart = |other: Option<Literal>| only.is_some() && other.is_some() && only != other;
+    let mut counting = ledger.loads.iter().filter(|load| !is_apart(load.literal));
+    let version = counting.clone().filter_map(|load| load.version).max();
+    let Some(newest) = counting.next_back() else {
+        return Known::default();
     };
-    let known = match table(seen, &known) {
-        TableIs::Ours => known,
-        _ if !command.reload => return Decision::Refused,
-        // what was written for another OID is void already
-        TableIs::MadeAnew => known,
-        TableIs::Emptied => {
-            plan.retire = known;
-            Vec::new()
-        }
-    };
-    let of_name = |entries: &[Entry], source| -> Vec<Entry> {
-        let of_name = entries.iter().filter(|e| e.content.source == source);
-        of_name.copied().collect()
-    };
-    match command.mode {
-        Mode::Forget => {
-            let entries = command.sources.iter().flat_map(|s| of_name(&known, *s));
-            plan.retire.extend(entries);
-            match plan.retire.is_empty() {
-                true => Decision::Already,
-                false => Decision::Load(plan),
-            }
-        }
-        Mode::Replace | Mode::ReplaceWhere(_) => replace(setting, command, seen, contents, plan),
-        Mode::Append(_) | Mode::Upsert(_) => {
-            let known = match command.supersedes() {
-                true => looked.former.clone(),
-                false => known,
-            };
-            let Some(load) = to_load(command.mode, contents, &known) else {
-                return Decision::Refused;
-            };
-            plan.load = load;
-            if command.supersedes() && setting.skips_are_recorded {
-                plan.confirm = contents.iter().filter(|c| !load.contains(*c)).collect();
-            }
-            if load.is_empty() && plan.confirm.is_empty() {
-                return Decision::Already;
-            }
-            if command.supersedes() || matches!(command.mode, Mode::Upsert(_)) {
-                let recorded = load.iter().chain(plan.confirm.iter());
-                let former = recorded.flat_map(|c| of_name(&known, c.source));
-                plan.retire.extend(former);
-            }
-            Decision::Load(plan)
-        }
+    Known {
+        entries: entries
+            .into_iter()
+            .filter(|entry| entry.load == newest.id)
+            .collect(),
+        newest: Some(Newest {
+            number: newest.number,
+            kind: newest.kind,
+            literal: newest.literal,
+            version,
+        }),
     }
 }
 
-/// Replace: everything, unless the newest load is exactly this.
-fn replace(
-    setting: &Setting,
-    command: Command,
-    seen: &Committed,
-    contents: Contents,
-    mut plan: Plan,
-) -> Decision {
-    let literal = command.literal();
-    let newest = seen.ledger.newest_overlapping(literal);
-    let newest = seen.ledger.loads.iter().find(|load| load.number == newest);
-    let is_this = newest.is_some_and(|load| load.entries == contents);
-    let last = seen
-        .ledger
-        .loads
-        .iter()
-        .filter_map(|load| load.version)
-        .max();
-    if command.tells_version && !is_this && command.frozen <= last {
-        return Decision::Refused;
-    }
-    if is_this && setting.lacks(Mutant::SkippedReplaceUnrecorded) {
-        return Decision::Already;
-    }
-    match is_this {
-        true => plan.confirm = contents,
-        false => plan.load = contents,
-    }
-    let current = seen.ledger.current(seen.table.oid);
-    let replaced = current.filter(|(load, _)| literal.is_none() || load.literal == literal);
-    plan.retire = replaced.map(|(_, entry)| entry).collect();
-    Decision::Load(plan)
-}
-
-/// What the target is to the ledger (section 7).
-enum TableIs {
-    Ours,
-    MadeAnew,
-    Emptied,
-}
-
-fn table(seen: &Committed, current: &[Entry]) -> TableIs {
-    let newest = seen.ledger.loads.last();
-    if newest.is_some_and(|load| load.oid != seen.table.oid) {
-        return TableIs::MadeAnew;
-    }
-    match !current.is_empty() && seen.table.rows.is_empty() {
-        true => TableIs::Emptied,
-        false => TableIs::Ours,
-    }
-}
-
-fn name(source: Source) -> String {
-    ["a", "b"][source].into()
-}
-
-fn digest(content: Content) -> String {
-    format!("{}{:?}", content.source, content.digest)
-}
-
-fn here() -> Origin {
-    Origin::Host("here".into())
-}
-
-fn entry(entry: Entry, number: u8, oid: u8) -> ledger::Entry {
-    ledger::Entry {
-        load_id: format!("{:?}", entry.load),
-        load_number: number.into(),
-        target_oid: oid.into(),
-        scope: String::new(),
-        name: name(entry.content.source),
-        digest: digest(entry.content),
-        origin: here(),
-        options: String::new(),
-    }
-}
-
+/// The current entries.
 fn current(setting: &Setting, ledger: &Ledger, oid: u8) -> Vec<Entry> {
     let mut rows = Vec::new();
-    let mut retirements = Vec::new();
+    let mut extract = Extract::default();
     for load in &ledger.loads {
         for content in load.entries.iter() {
             let row = Entry {
                 load: load.id,
                 content,
             };
-            rows.push((row, entry(row, load.number, load.oid)));
+            let mut entry = entry(&row);
+            entry.target_oid = load.oid.into();
+            rows.push(row);
+            extract.entries.push(entry);
         }
-        retirements.extend(load.retires.iter().map(|retired| Retirement {
-            retired_load_id: format!("{:?}", retired.load),
-            scope: String::new(),
-            name: name(retired.content.source),
-        }));
+        extract
+            .retirements
+            .extend(load.retires.iter().map(|retired| Retirement {
+                retired_load_id: format!("{:?}", retired.load),
+                scope: String::new(),
+                name: name(retired.content.source),
+            }));
     }
     if setting.lacks(Mutant::RetiredEntriesCount) {
-        retirements.clear();
+        extract.retirements.clear();
     }
-    let entries = rows.iter().map(|(_, entry)| entry.clone()).collect();
-    let current = ledger::current(entries, &retirements, Some(oid.into()));
-    let is_current = |row: &(Entry, ledger::Entry)| current.contains(&row.1);
-    let current = rows.iter().filter(|row| is_current(row)).map(|row| row.0);
-    let current: Vec<Entry> = current.collect();
-    let is_as_told = current
+    let entries = extract.entries.clone();
+    let current = extract.current(Some(oid.into()));
+    let rows = rows
+        .into_iter()
+        .zip(entries)
+        .filter(|(_, entry)| current.contains(entry));
+    let rows: Vec<Entry> = rows.map(|(row, _)| row).collect();
+    let is_as_told = rows
         .iter()
         .copied()
         .eq(ledger.current(oid).map(|(_, entry)| entry));
@@ -278,34 +241,155 @@ fn current(setting: &Setting, ledger: &Ledger, oid: u8) -> Vec<Entry> {
         is_as_told || setting.lacks(Mutant::RetiredEntriesCount),
         "{ledger:?}"
     );
-    current
+    rows
 }
 
-/// Which contents are new, as the program decides; `None` if they are refused.
-fn to_load(mode: Mode, contents: Contents, known: &[Entry]) -> Option<Contents> {
-    let on_replaced = match mode {
-        Mode::Append(OnReplaced::Error) => ledger::OnReplaced::Error,
-        _ => ledger::OnReplaced::Append,
+fn decide(
+    setting: &Setting,
+    command: Command,
+    contents: Contents,
+    now: &Known,
+    start: &Known,
+) -> Option<Plan> {
+    if command.mode == Mode::Forget {
+        return Some(Plan {
+            displaced: match now.entries.is_empty() {
+                true => Displaced::Nothing,
+                false => Displaced::Sources(now.entries.clone()),
+            },
+            ..Plan::default()
+        });
+    }
+    let contents: Vec<Content> = contents.iter().collect();
+    let candidates: Vec<Candidate> = contents.iter().map(candidate).collect();
+    let start = match setting.lacks(Mutant::StartNotKept) {
+        true => now,
+        false => start,
     };
-    let policy = Policy {
+    let decided = ledger::decide(
+        &candidates,
+        &program(now),
+        &program(start),
+        &policy(command),
+    );
+    let decided = decided.ok()?;
+    let to_entry = |entry: &ledger::Entry| {
+        let mut known = now.entries.iter();
+        *known
+            .find(|e| self::entry(e) == *entry)
+            .expect("only what is known is displaced")
+    };
+    let mut plan = Plan {
+        load: decided.load.iter().map(|index| contents[*index]).collect(),
+        confirm: Contents::default(),
+        displaced: match &decided.displaced {
+            ledger::Displaced::Nothing => Displaced::Nothing,
+            ledger::Displaced::Sources(entries) => {
+                Displaced::Sources(entries.iter().map(to_entry).collect())
+            }
+            ledger::Displaced::Entries(entries) => {
+                Displaced::Entries(entries.iter().map(to_entry).collect())
+            }
+            ledger::Displaced::Everything => Displaced::Everything,
+            ledger::Displaced::Where(_) => Displaced::Where(command.literal()?),
+        },
+    };
+    let is_recorded = match command.replaces() {
+        true => !setting.lacks(Mutant::SkippedReplaceUnrecorded),
+        false => setting.skipping == Skipping::Recorded,
+    };
+    if is_recorded {
+        let known: Contents = now.entries.iter().map(|entry| entry.content).collect();
+        let skipped = decided.skip.iter().map(|index| contents[*index]);
+        plan.confirm = skipped.filter(|content| known.contains(*content)).collect();
+    }
+    Some(plan)
+}
+
+fn name(source: Source) -> String {
+    ["a", "b"][source].into()
+}
+
+fn digest(content: &Content) -> String {
+    format!("{}{:?}", content.source, content.digest)
+}
+
+fn candidate(content: &Content) -> Candidate {
+    Candidate {
+        name: name(content.source),
+        digest: digest(content),
+        counts: Some(Counts { read: 1, rows: 1 }),
+    }
+}
+
+fn entry(entry: &Entry) -> ledger::Entry {
+    ledger::Entry {
+        load_id: format!("{:?}", entry.load),
+        load_number: 0,
+        target_oid: 0,
+        scope: String::new(),
+        name: name(entry.content.source),
+        digest: digest(&entry.content),
+        origin: here(),
+        options: String::new(),
+        records: 1,
+        lineage: Lineage::Carried,
+    }
+}
+
+fn program(known: &Known) -> ledger::Known {
+    ledger::Known {
+        entries: known.entries.iter().map(entry).collect(),
+        newest: known.newest.map(|newest| NewestLoad {
+            number: newest.number.into(),
+            mode: match (newest.kind, newest.literal) {
+                (Kind::Replace, None) => "replace".into(),
+                (Kind::Replace, Some(_)) => "replace-where".into(),
+                (Kind::Ordinary | Kind::Void, _) => String::new(),
+            },
+            options: String::new(),
+            only: newest.literal.map(condition),
+            version: newest.version.map(|version| version.0.into()),
+        }),
+    }
+}
+
+fn condition(literal: Literal) -> Condition {
+    Condition {
+        column: "c".into(),
+        value: ledger::Literal::Text(format!("{literal:?}")),
+    }
+}
+
+fn here() -> Origin {
+    Origin::Host("here".into())
+}
+
+fn policy(command: Command) -> Policy {
+    let mode = match command.mode {
+        Mode::Append(OnReplaced::Error) | Mode::Forget => {
+            ledger::Mode::Append(ledger::OnReplaced::Error)
+        }
+        Mode::Append(OnReplaced::Append) => ledger::Mode::Append(ledger::OnReplaced::Append),
+        Mode::Append(OnReplaced::Supersede) => ledger::Mode::Append(ledger::OnReplaced::Supersede),
+        Mode::Append(OnReplaced::Keep) => ledger::Mode::Append(ledger::OnReplaced::Keep),
+        Mode::Replace | Mode::ReplaceWhere(_) => ledger::Mode::Replace(Replace {
+            only: command.literal().map(condition),
+            version: command.version().map(|version| version.0.into()),
+        }),
+        Mode::Upsert(order_by) => ledger::Mode::Upsert(Upsert {
+            key: vec!["k".into()],
+            order_by: (order_by == OrderBy::Column).then(|| "o".into()),
+            absent: AbsentColumns::Refuse,
+        }),
+    };
+    Policy {
         scope: String::new(),
         origin: here(),
-        on_replaced,
+        mode,
         same_content: SameContent::Judge,
+        empty: EmptyInput::Refuse,
         options: String::new(),
-    };
-    let contents: Vec<Content> = contents.iter().collect();
-    let candidates: Vec<Candidate> = contents
-        .iter()
-        .map(|content| Candidate {
-            name: name(content.source),
-            digest: digest(*content),
-        })
-        .collect();
-    let known: Vec<ledger::Entry> = known.iter().map(|known| entry(*known, 0, 0)).collect();
-    let plan = ledger::decide(&candidates, &known, &policy).ok()?;
-    let load = plan.load.iter().map(|index| contents[*index]);
-    let is_known = |content: &Content| known.iter().any(|k| k.name == name(content.source));
-    let is_kept = |content: &Content| mode == Mode::Append(OnReplaced::Keep) && is_known(content);
-    Some(load.filter(|content| !is_kept(content)).collect())
+        other_options: OtherOptions::Warn,
+    }
 }

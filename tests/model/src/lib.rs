@@ -1,26 +1,35 @@
 //! The load protocol as a model: every history of a few workers, with everything that may go wrong in between, is searched for
 //! one that loses rows, doubles them, or never ends.
 //!
-//! `worker` is a run in the order of the protocol's sections 4 and 5; `database` is what of Redshift it rests on; `world` is what
-//! happens from outside; `properties` is what is never to happen; `setting` says what is searched, and which rule is left out:
-//! a search that finds nothing proves something only if it finds what is wrong without a rule.
+//! `worker` and `run` are a run, step by step; what it decides, the program's `ledger` decides. `database` is what of Redshift the
+//! protocol rests on, `world` what happens from outside, `properties` what is never to happen. `setting` says what is searched,
+//! and which rule is left out: that a search finds nothing proves something only because it finds what is wrong without a rule.
 //!
-//! Not in the model: bytes and rows in a source (a source's rows are one), names and scopes, DDL (a missing table, columns
-//! added or widened), rejects, `--pre-sql` and `--post-sql`, windows and shards, adoption. An input is read at one instant.
-//! The server serves LOCK in any order.
+//! Not in the model: bytes and single rows (a source's rows are one), names and scopes, DDL (a missing table, columns added or
+//! widened), rejects, `--pre-sql` and `--post-sql`, windows and shards, adoption. An input is read at one instant, a statement
+//! does all or nothing, and LOCK is served in any order. With more workers, runs and faults than are searched there may be more.
 
 #[path = "../../../src"]
 mod program {
     #![allow(
         dead_code,
-        reason = "the module is whole, and not all of it is used here"
+        unused_imports,
+        reason = "the modules are whole, and not all of them is used here"
     )]
     pub mod ledger;
+    pub mod schema;
 }
+pub use program::schema;
+// `ledger` takes a type from `schema`, and that names types of Arrow's: the crate of Arrow's schemas has them, and builds in seconds
+extern crate self as arrow;
+#[doc(hidden)]
+pub use arrow_schema as datatypes;
 
 pub mod database;
 pub mod decisions;
 pub mod properties;
+pub mod rows;
+pub mod run;
 pub mod searches;
 pub mod setting;
 pub mod words;
@@ -32,9 +41,10 @@ use std::time::Instant;
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
 use crate::decisions::Decisions;
+use crate::run::Run;
 use crate::setting::{Command, Mode, Mutant, OnReplaced, Setting};
 use crate::words::{Contents, SOURCES};
-use crate::worker::{At, Phase, Statement, Worker};
+use crate::worker::{Phase, Statement, Worker};
 use crate::world::{Event, World};
 
 /// The model.
@@ -87,8 +97,8 @@ impl LoadProtocol {
             .map(|path| history(property, path))
     }
 
-    fn at<'a>(&'a self, worker: u8, world: &'a mut World) -> At<'a> {
-        At {
+    fn run<'a>(&'a self, worker: u8, world: &'a mut World) -> Run<'a> {
+        Run {
             worker,
             world,
             setting: &self.setting,
@@ -104,7 +114,7 @@ impl LoadProtocol {
                 world.workers[usize::from(w)].start(first);
                 world.remember_current(&self.setting);
             }
-            Event::Step(w) => self.at(w, world).step(),
+            Event::Step(w) => self.run(w, world).step(),
             Event::Change(source) => {
                 world.content[source].0 += 1;
                 world.remember_current(&self.setting);
@@ -117,20 +127,20 @@ impl LoadProtocol {
             Event::Disconnect(w) => {
                 world.left.faults -= 1;
                 world.database.abandon(w);
-                self.at(w, world).lose_connection();
+                self.run(w, world).lose_connection();
             }
             Event::Terminate(w) => {
                 world.left.faults -= 1;
                 world.database.roll_back(w);
-                self.at(w, world).lose_connection();
+                self.run(w, world).lose_connection();
             }
             Event::Refuse(w) => {
                 world.left.faults -= 1;
-                self.at(w, world).refuse();
+                self.run(w, world).refuse();
             }
             Event::GiveUp(w) => {
                 world.left.faults -= 1;
-                self.at(w, world).give_up();
+                self.run(w, world).give_up();
             }
             Event::CommitArrives(i) => world.commit(i, &self.setting),
             Event::Notice(i) => drop(world.database.sessions.remove(i)),
@@ -175,11 +185,10 @@ impl LoadProtocol {
                 .any(|c| c.source == source && !input.contains(c))
         };
         let loads = &committed.ledger.loads;
-        let oid = committed.table.oid;
-        let is_made_anew = loads.last().is_some_and(|load| load.oid != oid);
-        let has_entries = committed.ledger.current(oid).next().is_some();
-        let is_emptied = has_entries && committed.table.rows.is_empty();
-        let is_changed = is_made_anew || is_emptied;
+        let is_changed = loads.last().is_some_and(|newest| {
+            let table = &committed.table;
+            newest.rows > 0 && (newest.oid != table.oid || table.rows.is_empty())
+        });
         let last = loads.iter().filter_map(|load| load.version).max();
         match command.mode {
             _ if is_changed && !command.reload => true,

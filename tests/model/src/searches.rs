@@ -1,7 +1,7 @@
 //! The searches, one a mode and more where a rule needs it: short ones that run with the tests, and long ones.
 
 use crate::database::Isolation;
-use crate::setting::{Command, Mode, OnReplaced, OrderBy, Setting};
+use crate::setting::{Command, Mode, OnReplaced, OrderBy, Setting, Skipping};
 use crate::words::{A, B, Literal, SOURCES, Source, Version};
 
 /// How far a search goes.
@@ -38,7 +38,7 @@ pub fn setting(name: &'static str, commands: Vec<Command>) -> Setting {
         emptied: 0,
         isolation: Isolation::Snapshot,
         key_is_shared: false,
-        skips_are_recorded: false,
+        skipping: Skipping::BeforeReading,
         mutant: None,
     }
 }

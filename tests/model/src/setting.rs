@@ -55,6 +55,17 @@ pub enum OrderBy {
     Column,
 }
 
+/// What becomes of sources that are found loaded, in append and upsert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skipping {
+    /// They are left out by the entries that were read before they were hashed
+    BeforeReading,
+    /// By those that were read after it
+    AfterReading,
+    /// They are recorded again under the lock, as replace does it
+    Recorded,
+}
+
 /// What is searched.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -80,8 +91,8 @@ pub struct Setting {
     pub isolation: Isolation,
     /// Whether source a and source b have rows of the same key (upsert)
     pub key_is_shared: bool,
-    /// Supersede: whether a source that is found loaded is recorded again, as replace does it
-    pub skips_are_recorded: bool,
+    /// What becomes of sources that are found loaded (append, upsert)
+    pub skipping: Skipping,
     /// Which rule is left out
     pub mutant: Option<Mutant>,
 }
@@ -109,17 +120,14 @@ pub enum Mutant {
     RecoveryWithoutLock,
     /// Entries count though they are retired
     RetiredEntriesCount,
-    /// Replace whatever the number is
-    NumberNotCompared,
-    /// Known sources are told by the entries that were read before the input was opened
-    AlreadyByTheLook,
+    /// The number and the former entries are compared with what they are now, not with what they were before the input was
+    /// opened
+    StartNotKept,
     /// The number and the former entries are read after the input
     LookAfterReading,
     /// A replace that finds its state in the table writes no row
     SkippedReplaceUnrecorded,
-    /// Supersede whatever the former entries are
-    FormerEntriesNotCompared,
-    /// Void entries are not told from others by the OID at the end of the transaction
+    /// The table's OID is not compared at the end of the transaction
     OidNotCompared,
     /// A part that spans sources is copied whole though one of them is loaded already
     SpanningPartCopied,
@@ -161,6 +169,11 @@ impl Command {
         }
     }
 
+    /// What `--version` says.
+    pub fn version(&self) -> Option<Version> {
+        self.frozen.filter(|_| self.tells_version)
+    }
+
     /// Whether what it loads takes the place of what was there before.
     pub fn replaces(&self) -> bool {
         matches!(self.mode, Mode::Replace | Mode::ReplaceWhere(_))
@@ -171,8 +184,9 @@ impl Command {
         self.mode == Mode::Append(OnReplaced::Keep)
     }
 
-    /// Whether it retires and deletes the former rows of each source.
-    pub fn supersedes(&self) -> bool {
-        self.mode == Mode::Append(OnReplaced::Supersede)
+    /// Whether it promises that what it loads is not older than what it takes the place of.
+    pub fn promises_order(&self) -> bool {
+        let supersede = Mode::Append(OnReplaced::Supersede);
+        self.replaces() || self.mode == supersede || matches!(self.mode, Mode::Upsert(_))
     }
 }

@@ -81,6 +81,11 @@ impl Contents {
         Self(u8::MAX).iter().filter(names).collect()
     }
 
+    /// Those that are not in another set.
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// Those of both sets.
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -175,6 +180,17 @@ impl Literal {
     }
 }
 
+/// What a load was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// An append, an upsert, a forget
+    Ordinary,
+    /// A replace
+    Replace,
+    /// A reload, which only voids
+    Void,
+}
+
 /// A load as the ledger has it: its own row, its entries, what it retired.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Load {
@@ -184,6 +200,10 @@ pub struct Load {
     pub number: u8,
     /// OID of the table its rows went into
     pub oid: u8,
+    /// Sources' rows the table had after it, as far as loads tell
+    pub rows: u8,
+    /// What it was
+    pub kind: Kind,
     /// Literal of a replace-where
     pub literal: Option<Literal>,
     /// `--version`
@@ -207,14 +227,6 @@ impl Ledger {
         self.loads.iter().map(|load| load.number).max().unwrap_or(0)
     }
 
-    /// Number of the newest load that may have rows with this literal: all may but those of another literal.
-    pub fn newest_overlapping(&self, literal: Option<Literal>) -> u8 {
-        let overlap =
-            |load: &&Load| literal.is_none() || load.literal.is_none() || load.literal == literal;
-        let numbers = self.loads.iter().filter(overlap).map(|load| load.number);
-        numbers.max().unwrap_or(0)
-    }
-
     /// Whether this load committed.
     pub fn has(&self, id: LoadId) -> bool {
         self.loads.iter().any(|load| load.id == id)
@@ -222,14 +234,12 @@ impl Ledger {
 
     /// Entries that no later load retired, whatever table they were written for.
     pub fn not_retired(&self) -> impl Iterator<Item = (&Load, Entry)> {
-        self.loads
-            .iter()
-            .flat_map(|load| {
-                let id = load.id;
-                let entries = load.entries.iter();
-                entries.map(move |content| (load, Entry { load: id, content }))
-            })
-            .filter(|(_, entry)| !self.loads.iter().any(|l| l.retires.contains(entry)))
+        let entries = self.loads.iter().flat_map(|load| {
+            let id = load.id;
+            let entries = load.entries.iter();
+            entries.map(move |content| (load, Entry { load: id, content }))
+        });
+        entries.filter(|(_, entry)| !self.loads.iter().any(|l| l.retires.contains(entry)))
     }
 
     /// The current entries: not retired, and not void, that is, written for the table there is.

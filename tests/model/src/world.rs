@@ -112,7 +112,7 @@ pub enum Event {
     Terminate(u8),
     /// A statement, or COMMIT, is answered with an error that is not to be tried again: certain rollback
     Refuse(u8),
-    /// A run waits for LOCK no longer
+    /// A run waits for LOCK no longer, or finds out no more
     GiveUp(u8),
     /// COMMIT arrives at the session
     CommitArrives(usize),
@@ -201,8 +201,9 @@ impl World {
         if self.left.made_anew > 0 && !self.database.target_is_touched() {
             events.push(Event::MakeAnew);
         }
-        // rows that somebody deletes during a load are beyond the protocol
-        if self.left.emptied > 0 && self.database.sessions.is_empty() {
+        // rows that somebody deletes while a run is under way are beyond the protocol
+        let is_any_running = self.workers.iter().any(Worker::is_running);
+        if self.left.emptied > 0 && self.database.sessions.is_empty() && !is_any_running {
             events.push(Event::Empty);
         }
     }
@@ -222,8 +223,8 @@ impl World {
             Phase::Transaction(_) => events.push(Event::Refuse(w)),
             _ => {}
         }
-        let is_locking = matches!(phase, Phase::Recover | Phase::Transaction(Statement::Lock));
-        if is_locking && waits {
+        let waits_for_lock = waits && phase == Phase::Transaction(Statement::Lock);
+        if waits_for_lock || phase == Phase::Recover {
             events.push(Event::GiveUp(w));
         }
     }
@@ -245,14 +246,14 @@ impl World {
         for content in load.entries.iter() {
             let newest = self.truth.newest[content.source];
             let is_older = changes.read[content.source] < newest && is_loaded(content);
-            self.truth.is_overwritten |= is_older && promises_order(command);
+            self.truth.is_overwritten |= is_older && command.promises_order();
         }
         self.certify(&changes.read, command);
     }
 
     /// A replace or supersede has loaded these contents, or found them loaded.
     pub fn certify(&mut self, read: &[Option<Version>; SOURCES], command: Command) {
-        if promises_order(command) {
+        if command.promises_order() {
             for (newest, read) in self.truth.newest.iter_mut().zip(read) {
                 *newest = (*newest).max(*read);
             }
@@ -281,8 +282,11 @@ impl World {
         for (w, command) in setting.commands.iter().enumerate() {
             let input = self.input(*command);
             let worker = &mut self.workers[w];
-            let has_read = worker.read != [None; SOURCES];
-            let wanted = contents(if has_read { &worker.read } else { &input });
+            let wanted = contents(if worker.has_read() {
+                &worker.read
+            } else {
+                &input
+            });
             let held = match command.keeps() {
                 true => wanted.of_same_names().intersection(current),
                 false => wanted.intersection(current),
@@ -309,9 +313,4 @@ impl World {
         self.database.empty();
         self.truth.robbed = self.database.committed.ledger.loads.len();
     }
-}
-
-/// Whether a command promises that what it loads is not older than what it finds.
-fn promises_order(command: Command) -> bool {
-    command.replaces() || command.supersedes()
 }

@@ -9,7 +9,7 @@ use load_model::properties::{
     PARTS_RETURN, PARTS_STAY, ROWS_ONCE, ZERO_IS_LOADED,
 };
 use load_model::searches::{self, Size::Short};
-use load_model::setting::{Mutant, Setting};
+use load_model::setting::{Mutant, Setting, Skipping};
 
 /// The shortest history of a setting that breaks a property.
 fn is_broken(setting: Setting, property: &'static str) {
@@ -69,6 +69,10 @@ fn serializable_isolation_guards_the_rows_without_a_lock() {
 #[test]
 fn entries_must_be_read_again_under_the_lock() {
     is_broken(
+        searches::append_error(Short).without(Mutant::EntriesNotReadAgain),
+        ONE_CONTENT,
+    );
+    is_broken(
         searches::append(Short).without(Mutant::EntriesNotReadAgain),
         ROWS_ONCE,
     );
@@ -97,9 +101,10 @@ fn a_ledger_outside_of_the_transaction_loses_what_was_loaded() {
 #[test]
 fn recovery_by_digest_takes_an_older_load_for_its_own() {
     let setting = searches::reverting(searches::supersede(Short)).without(Mutant::RecoveryByDigest);
+    let skipping = Skipping::Recorded;
     is_broken(
         Setting {
-            skips_are_recorded: true,
+            skipping,
             ..setting
         },
         ZERO_IS_LOADED,
@@ -112,12 +117,6 @@ fn recovery_without_the_lock_is_not_final() {
         searches::append(Short).without(Mutant::RecoveryWithoutLock),
         ONE_IS_ABSENT,
     );
-}
-
-#[test]
-fn already_loaded_is_judged_by_what_is_read_after_the_input() {
-    let setting = searches::reverting(searches::upsert(Short));
-    is_broken(setting.without(Mutant::AlreadyByTheLook), ZERO_IS_LOADED);
 }
 
 #[test]
@@ -135,7 +134,7 @@ fn a_retired_entry_does_not_count() {
 #[test]
 fn replace_needs_the_number() {
     is_broken(
-        searches::replace(Short).without(Mutant::NumberNotCompared),
+        searches::replace(Short).without(Mutant::StartNotKept),
         NEVER_OLDER,
     );
 }
@@ -166,10 +165,15 @@ fn the_number_does_not_guard_a_frozen_input() {
 }
 
 #[test]
-fn supersede_compares_the_former_entries() {
-    let setting = || searches::supersede(Short).without(Mutant::FormerEntriesNotCompared);
-    is_broken(setting(), NEVER_OLDER);
-    is_broken(setting(), ONE_CONTENT);
+fn supersede_and_upsert_compare_the_former_entries() {
+    is_broken(
+        searches::supersede(Short).without(Mutant::StartNotKept),
+        NEVER_OLDER,
+    );
+    is_broken(
+        searches::upsert(Short).without(Mutant::StartNotKept),
+        NEVER_OLDER,
+    );
 }
 
 #[test]
@@ -206,23 +210,30 @@ fn a_part_that_another_run_has_deleted_is_made_again() {
     );
 }
 
-/// A limit of the rule as it is: what is found loaded leaves no trace, and is judged by what was read before the input.
+/// A limit of the rule as it is: what is found loaded leaves no trace for an older reader who takes its place.
 #[test]
-fn supersede_does_not_notice_that_a_content_came_back() {
-    is_broken(searches::reverting(searches::supersede(Short)), NEVER_OLDER);
-    is_broken(
-        searches::reverting(searches::supersede(Short)),
-        ZERO_IS_LOADED,
-    );
+fn supersede_and_upsert_do_not_notice_that_a_content_came_back() {
+    for search in [searches::supersede, searches::upsert] {
+        let setting = |skipping| Setting {
+            skipping,
+            ..searches::reverting(search(Short))
+        };
+        is_broken(setting(Skipping::BeforeReading), ZERO_IS_LOADED);
+        is_broken(setting(Skipping::BeforeReading), NEVER_OLDER);
+        is_broken(setting(Skipping::AfterReading), NEVER_OLDER);
+    }
 }
 
 #[test]
-fn supersede_notices_it_if_what_is_found_loaded_is_recorded_again() {
-    let setting = searches::reverting(searches::supersede(Short));
-    let setting = Setting {
-        skips_are_recorded: true,
-        ..setting
-    };
-    let found = LoadProtocol::new(setting).search();
-    assert!(found.wrong.is_empty(), "{}", found.wrong.concat());
+fn they_notice_it_if_what_is_found_loaded_is_recorded_again() {
+    for search in [searches::supersede, searches::upsert] {
+        let setting = searches::reverting(search(Short));
+        let skipping = Skipping::Recorded;
+        let found = LoadProtocol::new(Setting {
+            skipping,
+            ..setting
+        })
+        .search();
+        assert!(found.wrong.is_empty(), "{}", found.wrong.concat());
+    }
 }
