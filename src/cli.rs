@@ -209,6 +209,8 @@ fn command_of(matches: &ArgMatches) -> Option<(CommandName, &ArgMatches)> {
         ("export", matches) => Some((CommandName::Export, matches)),
         ("plan", matches) => Some((CommandName::Plan, matches)),
         ("init", matches) => Some((CommandName::Init, matches)),
+        ("history", matches) => Some((CommandName::History, matches)),
+        ("clean", matches) => Some((CommandName::Clean, matches)),
         ("config", matches) => {
             let (_, matches) = matches.subcommand()?;
             Some((CommandName::ConfigShow, matches))
@@ -275,6 +277,18 @@ pub fn program() -> Clap {
                 .about("Create the ledger and the mutex of a table, and adopt the rows it has")
                 .after_help(INIT_HELP),
             CommandName::Init,
+        ))
+        .subcommand(with_settings(
+            base("history")
+                .about("Show the loads of a table, newest first, as its ledger has them")
+                .after_help(HISTORY_HELP),
+            CommandName::History,
+        ))
+        .subcommand(with_settings(
+            base("clean")
+                .about("Delete what runs left in the stage, once it is old and nothing names it")
+                .after_help(CLEAN_HELP),
+            CommandName::Clean,
         ))
         .subcommand(
             base("config")
@@ -412,6 +426,23 @@ Example:
 
 Exit codes: 0 done or there already, 1 failed, 2 usage, 4 outcome unknown (run it again),
 130 interrupted";
+
+const HISTORY_HELP: &str = "\
+Example:
+  stagecopy history --table sales.events --limit 5 --host cluster.abc.eu-west-1.redshift.amazonaws.com \\
+      --user loader --database dev
+
+Exit codes: 0 shown, 1 failed, 2 usage or no ledger, 130 interrupted";
+
+const CLEAN_HELP: &str = "\
+Looks only below the prefix that loads of this table, host, database and --scope use. What a load in
+the ledger names stays (parts kept by --keep-parts); delete such by hand.
+
+Example:
+  stagecopy clean --table sales.events --stage s3://bucket/stage --dry-run \\
+      --host cluster.abc.eu-west-1.redshift.amazonaws.com --user loader --database dev
+
+Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted";
 
 #[cfg(test)]
 mod tests {

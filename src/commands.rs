@@ -3,8 +3,10 @@
 //!
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
+mod clean;
 mod directory;
 mod export;
+mod history;
 mod init;
 mod inputs;
 mod plan;
@@ -40,7 +42,18 @@ pub fn run(command: Command, terminal: &Terminal) -> Result<Answer, Failure> {
             let work = plan::run(*plan, &progress);
             runtime.block_on(interruptible(work, &interrupt))
         }
-        Command::Init(init) => runtime.block_on(interruptible(init::run(*init), &interrupt)),
+        Command::Init(init) => {
+            let work = init::run(*init, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::History(history) => {
+            let work = history::run(*history, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
+        Command::Clean(clean) => {
+            let work = clean::run(*clean, &progress);
+            runtime.block_on(interruptible(work, &interrupt))
+        }
     }
 }
 

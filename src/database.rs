@@ -4,25 +4,25 @@
 //! It does not know the load's order of statements (`load`) nor their text (`sql`). Nothing is
 //! ever sent twice here, and nothing is pipelined.
 
+mod failure;
+mod tls;
+
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::schema::ColumnType;
 use crate::sql::Statement;
+
+pub use failure::{ConnectError, DatabaseError, Outcome, ServerError, ServerSeverity};
 
 /// How the server's certificate is judged; libpq's names and meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,215 +69,36 @@ pub struct Endpoint {
     pub roots: TlsRoots,
     /// Longest wait for a connection
     pub connect_timeout: Duration,
+    /// Longest wait for the answer to an ordinary statement
+    pub answer_timeout: Duration,
     /// Shown in the server's connection log
     pub application_name: String,
 }
 
-/// What went wrong with the database.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// No connection was made
-    #[error("connect to {host}:{port} as {user}")]
-    Connect {
-        /// Host
-        host: String,
-        /// Port
-        port: u16,
-        /// User
-        user: String,
-        /// Where the password is from
-        password_advice: String,
-        /// Why
-        #[source]
-        source: ConnectError,
-    },
-    /// The roots of trust cannot be read
-    #[error("read trusted certificates from {place}: {reason}")]
-    Roots {
-        /// File, or the system
-        place: String,
-        /// Why
-        reason: String,
-    },
-    /// The server refused a statement: certain, nothing of it happened
-    #[error("{purpose}")]
-    Refused {
-        /// What the statement was for
-        purpose: &'static str,
-        /// The server's words
-        #[source]
-        source: ServerError,
-    },
-    /// The connection ended: whether the statement took effect is not known
-    #[error("{purpose}: the connection ended ({reason})")]
-    Broken {
-        /// What the statement was for
-        purpose: &'static str,
-        /// In short
-        reason: String,
-    },
-    /// The answer is not what the statement asks for
-    #[error("{purpose}: unexpected answer ({reason})")]
-    Answer {
-        /// What the statement was for
-        purpose: &'static str,
-        /// What is odd
-        reason: String,
-    },
+/// How long an answer is waited for before the connection counts as lost. A server that is silent for good is
+/// not noticed otherwise: its kernel, or what stands in between, still acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as an ordinary statement may take ([`Endpoint::answer_timeout`])
+    Ordinary,
+    /// So much longer than that: the server was asked to end the statement itself after this time
+    Beyond(Duration),
+    /// As long as the connection lives, which TCP finds out
+    Connection,
 }
 
-/// Why a connection was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Refused by the server
-    #[error(transparent)]
-    Server(ServerError),
-    /// Nobody answered, or not in time, or not as a database
-    #[error("{0}")]
-    Network(String),
-}
-
-/// An ErrorResponse: severity, SQLSTATE, message and detail. Redshift keeps the truth of a failed
-/// COPY in the detail; its message is only "Spectrum Scan Error".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerError {
-    /// Whether the session goes on
-    pub severity: ServerSeverity,
-    /// SQLSTATE
-    pub code: String,
-    /// Message
-    pub message: String,
-    /// Detail, as sent
-    pub detail: Option<String>,
-}
-
-/// Severity of a server's error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ServerSeverity {
-    /// The statement failed and its transaction with it
-    Error,
-    /// FATAL or PANIC: the session ended
-    Fatal,
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (SQLSTATE {})", self.message.trim(), self.code)?;
-        if let Some(context) = self.detail.as_deref().map(detail_facts)
-            && !context.is_empty()
-        {
-            write!(f, ": {context}")?;
-        }
-        Ok(())
+impl Patience {
+    /// With a statement that the server ends after `bound`, if at all.
+    pub fn with(bound: Option<Duration>) -> Self {
+        bound.map_or(Self::Connection, Self::Beyond)
     }
-}
 
-impl std::error::Error for ServerError {}
-
-/// What Redshift's detail block says (`error`, `code`, `context` …), on one line; another detail as it is.
-fn detail_facts(detail: &str) -> String {
-    let field = |line: &str, name: &str| -> Option<String> {
-        let value = line.trim().strip_prefix(name)?.strip_prefix(':')?.trim();
-        Some(value.to_owned())
-    };
-    let mut code = None;
-    let mut context: Option<String> = None;
-    let mut in_context = false;
-    for line in detail.lines() {
-        if let Some(value) = field(line, "code") {
-            (code, in_context) = (Some(value), false);
-        } else if let Some(value) = field(line, "context") {
-            (context, in_context) = (Some(value), true);
-        } else if ["error", "query", "location", "process"]
-            .iter()
-            .any(|n| field(line, n).is_some())
-            || line.trim_start().starts_with("---")
-        {
-            in_context = false;
-        } else if in_context && let Some(context) = &mut context {
-            context.push(' ');
-            context.push_str(line.trim());
-        }
-    }
-    match (context, code) {
-        (Some(context), Some(code)) => format!("{context} (code {code})"),
-        (Some(context), None) => context,
-        (None, _) => detail.split_whitespace().collect::<Vec<_>>().join(" "),
-    }
-}
-
-/// How sure a failure is; what `load` decides by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The server said no: the transaction is rolled back
-    RolledBack,
-    /// The connection or the session ended: a COMMIT under way may or may not have happened
-    Unknown,
-}
-
-impl DatabaseError {
-    /// How sure it is that nothing happened.
-    pub fn outcome(&self) -> Outcome {
+    /// The longest wait, where there is one.
+    fn limit(self, ordinary: Duration) -> Option<Duration> {
         match self {
-            Self::Refused { source, .. } if source.severity == ServerSeverity::Error => {
-                Outcome::RolledBack
-            }
-            Self::Connect { .. } | Self::Roots { .. } | Self::Answer { .. } => Outcome::RolledBack,
-            Self::Refused { .. } | Self::Broken { .. } => Outcome::Unknown,
-        }
-    }
-
-    /// SQLSTATE, if a server gave one.
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Refused { source, .. } => Some(&source.code),
-            Self::Connect {
-                source: ConnectError::Server(source),
-                ..
-            } => Some(&source.code),
-            _ => None,
-        }
-    }
-
-    /// What the user can do, where it can be told from the error alone.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Connect {
-                source,
-                host,
-                port,
-                password_advice,
-                ..
-            } => Some(match source {
-                // Redshift has one SQLSTATE for all that is wrong with who comes in.
-                ConnectError::Server(error)
-                    if error.code == "28P01"
-                        || error.code == "28000"
-                            && error.message.starts_with("password authentication failed") =>
-                {
-                    password_advice.clone()
-                }
-                ConnectError::Network(reason) if reason.contains("password") => {
-                    password_advice.clone()
-                }
-                ConnectError::Server(error) if error.code == "28000" => {
-                    "the server refuses this user, database or connection without TLS; check --user, --database and --sslmode".into()
-                }
-                ConnectError::Server(error) if error.code == "3D000" => "check --database (REDSHIFT_DB)".into(),
-                ConnectError::Server(_) => "the server answered and refused the session".into(),
-                ConnectError::Network(reason) if reason.contains("certificate") => {
-                    "check --host against the certificate's name and --sslrootcert; tunnels need the real host name".into()
-                }
-                ConnectError::Network(_) => {
-                    format!("check --host and --port, and that the network lets this machine reach {host}:{port} (security group, VPC, VPN)")
-                }
-            }),
-            Self::Roots { .. } => Some("--sslrootcert FILE names a PEM file of trusted authorities".into()),
-            Self::Refused { source, .. } => match source.code.as_str() {
-                "42501" => Some("the user lacks a privilege; README, \"Grants\" lists what a load needs".into()),
-                _ => None,
-            },
-            Self::Broken { .. } | Self::Answer { .. } => None,
+            Self::Ordinary => Some(ordinary),
+            Self::Beyond(bound) => Some(bound.saturating_add(ordinary)),
+            Self::Connection => None,
         }
     }
 }
@@ -285,6 +106,10 @@ impl DatabaseError {
 /// One database session. Statements go one by one; dropping it closes the connection.
 pub struct Session {
     client: tokio_postgres::Client,
+    driver: AbortHandle,
+    answer_timeout: Duration,
+    /// Whether an answer is outstanding
+    is_waiting: Cell<bool>,
     notices: Arc<Mutex<VecDeque<String>>>,
     // held so that no Close message goes out between two statements of a transaction
     prepared: Vec<tokio_postgres::Statement>,
@@ -338,11 +163,11 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
         user: endpoint.user.clone(),
         password_advice: endpoint.password_advice.clone(),
         source: match error.as_db_error() {
-            Some(error) => ConnectError::Server(server_error(error)),
-            None => ConnectError::Network(causes(&error)),
+            Some(error) => ConnectError::Server(failure::server_error(error)),
+            None => failure::no_connection(&error),
         },
     };
-    let tls = MakeRustlsConnect::new(tls_config(endpoint.tls, &endpoint.roots)?);
+    let tls = MakeRustlsConnect::new(tls::config(endpoint.tls, &endpoint.roots)?);
     // connect_timeout covers TCP alone; a server that accepts and says nothing counts too
     let attempt = tokio::time::timeout(endpoint.connect_timeout * 2, config.connect(tls)).await;
     let (client, mut connection) = attempt
@@ -356,7 +181,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
         .map_err(failed)?;
     let notices = Arc::new(Mutex::new(VecDeque::new()));
     let inbox = Arc::clone(&notices);
-    tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notice(notice) = message {
                 let mut inbox = inbox
@@ -371,59 +196,26 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Session, DatabaseError> {
     });
     Ok(Session {
         client,
+        driver: driver.abort_handle(),
+        answer_timeout: endpoint.answer_timeout,
+        is_waiting: Cell::new(false),
         notices,
         prepared: Vec::new(),
     })
 }
 
-/// A chain of causes on one line, each once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let layer = error.to_string();
-        if !text.iter().any(|seen| seen.contains(&layer)) {
-            text.push(layer);
+impl Drop for Session {
+    /// The client library keeps a connection open until its last answer came, which may be never.
+    fn drop(&mut self) {
+        if self.is_waiting.get() {
+            self.driver.abort();
         }
-        next = error.source();
-    }
-    text.join(": ")
-}
-
-fn server_error(error: &tokio_postgres::error::DbError) -> ServerError {
-    let fatal = match error.parsed_severity() {
-        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
-        // Redshift sends no `V` field
-        None => matches!(error.severity(), "FATAL" | "PANIC"),
-    };
-    ServerError {
-        severity: if fatal {
-            ServerSeverity::Fatal
-        } else {
-            ServerSeverity::Error
-        },
-        code: error.code().code().to_owned(),
-        message: error.message().to_owned(),
-        detail: error.detail().map(str::to_owned),
-    }
-}
-
-fn failure(purpose: &'static str, error: &tokio_postgres::Error) -> DatabaseError {
-    match error.as_db_error() {
-        Some(error) => DatabaseError::Refused {
-            purpose,
-            source: server_error(error),
-        },
-        None => DatabaseError::Broken {
-            purpose,
-            reason: causes(error),
-        },
     }
 }
 
 impl Session {
-    /// Sends one statement and waits for its whole answer. `purpose` names it in errors
-    /// ("read the ledger"): the statement's text may hold secrets.
+    /// Sends one statement and waits for its whole answer, as long as an ordinary one may take.
+    /// `purpose` names it in errors ("read the ledger"): the statement's text may hold secrets.
     ///
     /// # Errors
     /// [`DatabaseError::Refused`] and [`DatabaseError::Broken`].
@@ -432,13 +224,24 @@ impl Session {
         purpose: &'static str,
         statement: &Statement,
     ) -> Result<Answer, DatabaseError> {
+        self.run_with(Patience::Ordinary, purpose, statement).await
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_with(
+        &self,
+        patience: Patience,
+        purpose: &'static str,
+        statement: &Statement,
+    ) -> Result<Answer, DatabaseError> {
         tracing::debug!(%statement, purpose);
         let text = statement.expose();
         let messages = self
-            .client
-            .simple_query(&text)
-            .await
-            .map_err(|error| failure(purpose, &error))?;
+            .answer_to(patience, purpose, self.client.simple_query(&text))
+            .await?;
         let mut answer = Answer::default();
         for message in messages {
             match message {
@@ -454,6 +257,30 @@ impl Session {
         Ok(answer)
     }
 
+    /// Waits for an answer. One that does not come in time leaves the session of no use.
+    async fn answer_to<T>(
+        &self,
+        patience: Patience,
+        purpose: &'static str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        self.is_waiting.set(true);
+        let answered = match patience.limit(self.answer_timeout) {
+            None => answer.await,
+            Some(limit) => match tokio::time::timeout(limit, answer).await {
+                Ok(answered) => answered,
+                Err(_elapsed) => {
+                    return Err(DatabaseError::Broken {
+                        purpose,
+                        reason: format!("no answer in {} s", limit.as_secs()),
+                    });
+                }
+            },
+        };
+        self.is_waiting.set(false);
+        answered.map_err(|error| failure::of(purpose, &error))
+    }
+
     /// One row of one value, read as a number.
     ///
     /// # Errors
@@ -463,7 +290,21 @@ impl Session {
         purpose: &'static str,
         statement: &Statement,
     ) -> Result<i64, DatabaseError> {
-        let answer = self.run(purpose, statement).await?;
+        self.number_with(Patience::Ordinary, purpose, statement)
+            .await
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// As [`Session::number`].
+    pub async fn number_with(
+        &self,
+        patience: Patience,
+        purpose: &'static str,
+        statement: &Statement,
+    ) -> Result<i64, DatabaseError> {
+        let answer = self.run_with(patience, purpose, statement).await?;
         let value = match answer.rows.as_slice() {
             [row] => row.first().cloned().flatten(),
             _ => None,
@@ -487,11 +328,10 @@ impl Session {
         statement: &Statement,
     ) -> Result<Vec<(String, Option<ColumnType>)>, DatabaseError> {
         tracing::debug!(%statement, purpose);
+        let text = statement.expose();
         let prepared = self
-            .client
-            .prepare(&statement.expose())
-            .await
-            .map_err(|error| failure(purpose, &error))?;
+            .answer_to(Patience::Ordinary, purpose, self.client.prepare(&text))
+            .await?;
         let columns = prepared
             .columns()
             .iter()
@@ -545,200 +385,22 @@ fn described_type(oid: u32, modifier: i32) -> Option<ColumnType> {
     })
 }
 
-fn tls_config(mode: TlsMode, roots: &TlsRoots) -> Result<rustls::ClientConfig, DatabaseError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports the default protocol versions");
-    let config = match mode {
-        TlsMode::VerifyFull => builder.with_root_certificates(root_store(roots)?),
-        TlsMode::VerifyCa => {
-            let inner = rustls::client::WebPkiServerVerifier::builder_with_provider(
-                Arc::new(root_store(roots)?),
-                Arc::clone(&provider),
-            )
-            .build()
-            .map_err(|error| DatabaseError::Roots {
-                place: place(roots),
-                reason: error.to_string(),
-            })?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyName { inner }))
-        }
-        TlsMode::Disable | TlsMode::Require => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody { provider })),
-    };
-    Ok(config.with_no_client_auth())
-}
-
-fn place(roots: &TlsRoots) -> String {
-    match roots {
-        TlsRoots::System => "the system".into(),
-        TlsRoots::File(path) => path.display().to_string(),
-    }
-}
-
-fn root_store(roots: &TlsRoots) -> Result<RootCertStore, DatabaseError> {
-    let unreadable = |reason: String| DatabaseError::Roots {
-        place: place(roots),
-        reason,
-    };
-    let certificates: Vec<CertificateDer<'static>> = match roots {
-        TlsRoots::System => {
-            let found = rustls_native_certs::load_native_certs();
-            if found.certs.is_empty() {
-                let reason = found
-                    .errors
-                    .first()
-                    .map_or("none found".into(), ToString::to_string);
-                return Err(unreadable(reason));
-            }
-            found.certs
-        }
-        TlsRoots::File(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|error| unreadable(error.to_string()))?,
-    };
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err(unreadable("no usable certificate".into()));
-    }
-    Ok(store)
-}
-
-/// `verify-ca`: the chain is verified, the name is not.
-#[derive(Debug)]
-struct AnyName {
-    inner: Arc<rustls::client::WebPkiServerVerifier>,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        ) {
-            Err(rustls::Error::InvalidCertificate(
-                NotValidForName | NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// `require`: encrypted, to whoever answers.
-#[derive(Debug)]
-struct Anybody {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_truth_of_a_failed_copy_is_read_from_its_detail() {
-        let error = ServerError {
-            severity: ServerSeverity::Error,
-            code: "XX000".into(),
-            message: "Spectrum Scan Error".into(),
-            detail: Some(
-                "\n  -----------------------------------------------\n  error:  Spectrum Scan Error\n  code:      15007\n  \
-                 context:   Unmatched number of columns between table and file. Table columns: 20, Data columns: 16, \n  \
-                 File name: https://s3.us-east-1.amazonaws.com/b/k\n  query:     26301369\n  location:  dory_util.cpp:1450\n  \
-                 process:   worker_thread [pid=10836]\n  -----------------------------------------------\n"
-                    .into(),
-            ),
-        };
-        assert_eq!(
-            error.to_string(),
-            "Spectrum Scan Error (SQLSTATE XX000): Unmatched number of columns between table and file. \
-             Table columns: 20, Data columns: 16, File name: https://s3.us-east-1.amazonaws.com/b/k (code 15007)"
-        );
-        let plain = ServerError {
-            detail: Some("Serializable isolation\nviolation on table".into()),
-            message: "1023".into(),
-            ..error
-        };
-        assert_eq!(
-            plain.to_string(),
-            "1023 (SQLSTATE XX000): Serializable isolation violation on table"
-        );
+    fn every_wait_but_that_of_an_unbounded_statement_has_an_end() {
+        let ordinary = Duration::from_secs(300);
+        for (patience, limit) in [
+            (Patience::Ordinary, Some(300)),
+            (Patience::with(Some(Duration::from_secs(600))), Some(900)),
+            (Patience::with(None), None),
+        ] {
+            let limit = limit.map(Duration::from_secs);
+            assert_eq!(patience.limit(ordinary), limit, "{patience:?}");
+        }
+        assert!(Patience::Beyond(Duration::MAX).limit(ordinary).is_some());
     }
 
     #[test]
@@ -760,28 +422,5 @@ mod tests {
         ] {
             assert_eq!(described_type(oid, modifier), expected, "{oid} {modifier}");
         }
-    }
-
-    #[test]
-    fn only_a_plain_error_is_a_certain_rollback() {
-        let refused = |severity| DatabaseError::Refused {
-            purpose: "commit",
-            source: ServerError {
-                severity,
-                code: "57P01".into(),
-                message: "terminating connection".into(),
-                detail: None,
-            },
-        };
-        assert_eq!(
-            refused(ServerSeverity::Error).outcome(),
-            Outcome::RolledBack
-        );
-        assert_eq!(refused(ServerSeverity::Fatal).outcome(), Outcome::Unknown);
-        let broken = DatabaseError::Broken {
-            purpose: "commit",
-            reason: "connection closed".into(),
-        };
-        assert_eq!(broken.outcome(), Outcome::Unknown);
     }
 }

@@ -6,7 +6,12 @@
 
 mod bytes;
 mod columns;
+mod given;
 mod keys;
+mod keyset;
+mod leftover;
+mod lift;
+mod mapping;
 mod nested;
 mod number;
 mod place;
@@ -24,6 +29,8 @@ use std::fmt;
 
 use arrow::array::ArrayRef;
 
+pub use self::given::{Given, GivenError};
+pub use self::mapping::{MappingError, check_mapping};
 pub use self::reason::{Found, NestedFlaw, Reason, SyntaxError, TextFlaw};
 
 use self::place::Places;
@@ -31,7 +38,7 @@ use self::record::Records;
 use self::scan::{Broken, Scanner};
 use crate::facts::{Facts, MAX_KEYS};
 use crate::frame::{Chunk, Framing, Piece};
-use crate::schema::{ColumnType, Schema};
+use crate::schema::Schema;
 
 /// Longest row in bytes of its staged values (Redshift: COPY, maximum size of an input row).
 pub const MAX_ROW_BYTES: u64 = 4 * 1024 * 1024;
@@ -52,10 +59,11 @@ pub struct Decoded {
     pub rows: u64,
     /// For each column whether any of them had its key, be it with null
     pub seen: Vec<bool>,
-    /// Facts of the keys that the schema does not have (if they are collected) and of its SUPER
-    /// columns, in the order of first appearance
+    /// SUPER columns whose values are longer than their staged types
+    pub outgrown: Vec<Outgrown>,
+    /// Facts of the keys that no column takes, if they are collected, in the order of first appearance
     pub facts: Facts,
-    /// Values left out because no column has their key
+    /// Values left out
     pub ignored: Ignored,
     /// Rejected records, in the order of the input: the first [`MAX_KEPT_REJECTS`], and each after
     /// which nothing more of its source was read. `counts` has all.
@@ -64,32 +72,53 @@ pub struct Decoded {
     pub counts: Vec<SourceCount>,
 }
 
-/// Values left out because no column has their key.
+/// Values of kept records that went nowhere, null aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
-    /// By key, for at most [`MAX_KEYS`] of them
+    /// Because no column has their key
+    pub unknown: LeftOut,
+    /// On purpose ([`Schema::excluded`])
+    pub excluded: LeftOut,
+}
+
+impl Ignored {
+    /// Adds those of another part of the input.
+    pub fn add(&mut self, further: Self) {
+        self.unknown.add(further.unknown);
+        self.excluded.add(further.excluded);
+    }
+}
+
+/// Values left out, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// By key, for at most [`MAX_KEYS`] of them. A key inside an object that values are lifted out of
+    /// stands here with those that lead to it, as `payload.user.id`
     pub by_key: BTreeMap<Box<str>, u64>,
     /// Under further keys
     pub others: u64,
 }
 
-impl Ignored {
+impl LeftOut {
     /// All of them.
     pub fn count(&self) -> u64 {
         self.by_key.values().sum::<u64>() + self.others
     }
 
-    /// Adds those of another part of the input.
-    pub fn add(&mut self, further: Self) {
+    fn add(&mut self, further: Self) {
         self.others += further.others;
         for (key, count) in further.by_key {
-            if let Some(known) = self.by_key.get_mut(&key) {
-                *known += count;
-            } else if self.by_key.len() < MAX_KEYS {
-                self.by_key.insert(key, count);
-            } else {
-                self.others += count;
+            self.count_under(Some(key), count);
+        }
+    }
+
+    /// Adds values of this key, if it is known.
+    fn count_under(&mut self, key: Option<Box<str>>, count: u64) {
+        match key {
+            Some(key) if self.by_key.len() < MAX_KEYS || self.by_key.contains_key(&key) => {
+                *self.by_key.entry(key).or_default() += count;
             }
+            _ => self.others += count,
         }
     }
 }
@@ -145,17 +174,20 @@ pub enum Rest {
     Unread,
 }
 
-/// What to do with keys that the schema does not have.
+/// What to do with keys that the schema does not have, and does not exclude. Where values are lifted
+/// out of an object that no column takes whole, its other members are such keys too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// Gather facts about their values; with an empty schema that is the inference
+    /// Gather facts about their values; with an empty schema that is the inference. An object that
+    /// values are lifted out of counts, as a whole, where it has something else in it
     Collect,
     /// Reject the record
     Reject,
     /// Leave their values out, and count them
     Ignore,
-    /// Put them, with their values, into one object: the SUPER column of this index. A key of the
-    /// column's own name is one of them.
+    /// Put them, with their values, into one object: the SUPER column of this index, whose origin is
+    /// of no account. A key of the column's own name is one of them. What is left of an object stands
+    /// in an object of the same key
     Rest(usize),
 }
 
@@ -175,7 +207,8 @@ impl fmt::Display for CutInside {
 
 impl std::error::Error for CutInside {}
 
-/// A SUPER column whose values are longer than its staged type.
+/// A SUPER column whose values are longer than its staged type: it has to be widened, and the chunk
+/// decoded again, as those values are NULL until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgrown {
     /// Index in the schema
@@ -184,35 +217,20 @@ pub struct Outgrown {
     pub bytes: u64,
 }
 
-/// The SUPER columns of `schema` that have to be widened, and the chunks of `facts` decoded again:
-/// until then the values that are too long are NULL.
-pub fn outgrown(schema: &Schema, facts: &Facts) -> Vec<Outgrown> {
-    let columns = schema.columns.iter().enumerate();
-    columns
-        .filter(|(_, column)| column.target == ColumnType::Super)
-        .filter_map(|(place, column)| {
-            let key = facts.keys.iter().find(|key| key.name == column.name)?;
-            let (_, limit) = columns::staged_bytes(column);
-            (key.longest_json > limit).then_some(Outgrown {
-                column: place,
-                bytes: key.longest_json,
-            })
-        })
-        .collect()
-}
-
-/// Decodes a chunk of less than 2 GiB.
+/// Decodes a chunk of less than 2 GiB whose sources give no values themselves.
 ///
-/// Keys are matched to columns by their text, folded as names are. A missing key and null are NULL.
+/// Keys are matched to columns by their text, folded as names are; those inside objects exactly. A
+/// missing key and null are NULL, and so is all that is lifted out of an object that is missing or null.
 ///
 /// # Errors
 /// [`CutInside`] if a record is incomplete at the end of a piece of lines; nothing else is an error,
 /// as a rejected record is data.
 pub fn decode(chunk: &Chunk, schema: &Schema, unknown: UnknownKeys) -> Result<Decoded, CutInside> {
-    decode_logged(chunk, schema, unknown, &mut |_| {})
+    decode_logged(chunk, schema, unknown, &Given::default(), &mut |_| {})
 }
 
-/// The same, and tells of every rejected record whose end was found.
+/// The same, with what sources give, and tells of every rejected record whose end was found.
+/// What [`check_mapping`] refuses is not to be given here.
 ///
 /// # Errors
 /// As [`decode`]; what was told before is then of no account.
@@ -220,10 +238,11 @@ pub fn decode_logged(
     chunk: &Chunk,
     schema: &Schema,
     unknown: UnknownKeys,
+    given: &Given,
     log: &mut dyn FnMut(RejectedRecord<'_>),
 ) -> Result<Decoded, CutInside> {
     let mut run = Run {
-        records: Records::new(schema, unknown, chunk.longest_record),
+        records: Records::new(schema, unknown, given, chunk.longest_record),
         rejects: Vec::new(),
         counts: Vec::new(),
         log,
@@ -242,6 +261,7 @@ pub fn decode_logged(
         columns: finished.columns,
         rows: finished.rows,
         seen: finished.seen,
+        outgrown: finished.outgrown,
         facts: finished.facts,
         ignored: finished.ignored,
         rejects: run.rejects,
@@ -284,6 +304,7 @@ impl Run<'_, '_> {
             scanner.at = BYTE_ORDER_MARK.len();
         }
         let mut places = Places::new(bytes, piece);
+        self.records.begin_source(piece.source);
         match piece.framing {
             Framing::Lines => self.lines(&mut scanner, &mut places, piece),
             Framing::Values => Ok(self.values(&mut scanner, &mut places)),
@@ -378,7 +399,11 @@ impl Run<'_, '_> {
     fn record(&mut self, scanner: &mut Scanner<'_>, places: &mut Places<'_>) -> Result<(), Broken> {
         let start = scanner.at;
         self.counts.last_mut().expect("a piece is counted").read += 1;
-        match self.records.read(scanner) {
+        let line = match self.records.wants_lines() {
+            true => places.advance(start),
+            false => 0,
+        };
+        match self.records.read(scanner, line) {
             Ok(None) => Ok(()),
             Ok(Some(doom)) => {
                 let record = Some(&scanner.piece()[start..scanner.at]);

@@ -122,6 +122,15 @@ pub enum Cause {
     /// The store
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a manifest names is not known
+    #[error("read the manifest {url}")]
+    Manifest {
+        /// The object
+        url: String,
+        /// Why
+        #[source]
+        source: serde_json::Error,
+    },
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -174,6 +183,7 @@ impl Cause {
             | Self::Store(StoreError::PlainHttp { .. })
             | Self::Load(
                 LoadError::NotAdopted { .. }
+                | LoadError::NoLedger { .. }
                 | LoadError::OtherLedger { .. }
                 | LoadError::NoSchema { .. }
                 | LoadError::Ledger(
@@ -207,6 +217,9 @@ impl Cause {
             Self::ColumnType { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
+            Self::Manifest { .. } => Some(
+                "somebody wrote there; nothing is deleted while it is not known what the ledger names".to_owned(),
+            ),
             Self::Stage(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),

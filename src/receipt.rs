@@ -3,7 +3,7 @@
 //!
 //! Pure. It puts nothing anywhere and loads nothing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::schema::Schema;
 
@@ -136,6 +136,23 @@ pub fn manifest(parts: &[&StagedPart]) -> Vec<u8> {
     serde_json::to_vec(&manifest).expect("strings and numbers are JSON")
 }
 
+/// The URLs that a manifest lists.
+///
+/// # Errors
+/// If it is no manifest.
+pub fn manifest_urls(manifest: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Listed {
+        entries: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        url: String,
+    }
+    let listed: Listed = serde_json::from_slice(manifest)?;
+    Ok(listed.entries.into_iter().map(|entry| entry.url).collect())
+}
+
 #[derive(Serialize)]
 struct RejectsList<'a> {
     files: Vec<RejectsEntry<'a>>,
@@ -217,6 +234,16 @@ mod tests {
             text,
             r#"{"entries":[{"url":"s3://b/a","mandatory":true,"meta":{"content_length":4}},{"url":"s3://b/b","mandatory":true,"meta":{"content_length":5}}]}"#
         );
+    }
+
+    #[test]
+    fn a_manifest_is_read_back_and_anything_else_is_none() {
+        let text = manifest(&[&part("a", 4), &part("b", 5)]);
+        let urls = manifest_urls(&text).expect("a manifest");
+        assert_eq!(urls, ["s3://b/a", "s3://b/b"]);
+        for other in ["", "{}", "[]", "{\"entries\":[{}]}"] {
+            assert!(manifest_urls(other.as_bytes()).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -2,12 +2,18 @@
 //!
 //! Pure: numbers in, text out. Nothing is printed here, and no clock is read.
 
+mod clean;
+mod history;
+
 use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
 use crate::settings::{OutputFormat, ShownSetting};
-use crate::sql::TableName;
+use crate::sql::{self, TableName};
+
+pub use clean::{CleanReport, LISTED_OBJECTS, ObjectCounts};
+pub use history::{HistoryLine, HistoryReport};
 
 /// Version of the JSON form; it grows when a field changes its meaning or goes away.
 pub const FORMAT_VERSION: u32 = 1;
@@ -24,6 +30,10 @@ pub enum Answer {
     Plan(PlanReport),
     /// Of `init`
     Init(InitReport),
+    /// Of `history`
+    History(HistoryReport),
+    /// Of `clean`
+    Clean(CleanReport),
     /// Of `config show`
     Settings(Vec<ShownSetting>),
 }
@@ -35,10 +45,14 @@ impl Answer {
             (OutputFormat::Text, Self::Load(report)) => report.text(),
             (OutputFormat::Text, Self::Plan(report)) => report.text(),
             (OutputFormat::Text, Self::Init(report)) => report.text(),
+            (OutputFormat::Text, Self::History(report)) => report.text(),
+            (OutputFormat::Text, Self::Clean(report)) => report.text(),
             (OutputFormat::Text, Self::Settings(settings)) => settings_text(settings),
             (OutputFormat::Json, Self::Load(report)) => report.json(),
             (OutputFormat::Json, Self::Plan(report)) => report.json(),
             (OutputFormat::Json, Self::Init(report)) => report.json(),
+            (OutputFormat::Json, Self::History(report)) => report.json(),
+            (OutputFormat::Json, Self::Clean(report)) => report.json(),
             (OutputFormat::Json, Self::Settings(settings)) => settings_json(settings),
         }
     }
@@ -339,12 +353,31 @@ pub struct InitReport {
     pub created: bool,
     /// Rows the target had that no load accounts for, now adopted
     pub adopted_rows: Option<u64>,
-    /// Statements that let another user load
-    pub grants: Vec<String>,
+    /// Statements that let another user load: first what every load needs, then what is needed besides
+    pub grants: Vec<GrantLines>,
     /// Worth knowing
     pub notes: Vec<String>,
     /// Worth a look
     pub warnings: Vec<String>,
+}
+
+/// Statements that let another user load, and what they are for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrantLines {
+    /// What they are for
+    pub purpose: String,
+    /// In the order in which they are to be run, each with its semicolon
+    pub statements: Vec<String>,
+}
+
+impl From<&sql::Grants> for GrantLines {
+    fn from(grants: &sql::Grants) -> Self {
+        let statements = grants.statements.iter();
+        Self {
+            purpose: grants.purpose.to_owned(),
+            statements: statements.map(|one| format!("{one};")).collect(),
+        }
+    }
 }
 
 impl InitReport {
@@ -374,9 +407,14 @@ impl InitReport {
         }
         if !self.grants.is_empty() {
             text.push_str("\nfor another user to load:\n");
-            self.grants
-                .iter()
-                .for_each(|grant| push_line(&mut text, &format!("  {}", escape(grant))));
+            let mut besides = "";
+            for grants in &self.grants {
+                push_line(&mut text, &format!("  -- {besides}for {}", grants.purpose));
+                for statement in &grants.statements {
+                    push_line(&mut text, &format!("  {}", escape(statement)));
+                }
+                besides = "besides, ";
+            }
         }
         push_remarks(&mut text, &self.notes, &self.warnings);
         text

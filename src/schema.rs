@@ -1,11 +1,18 @@
 //! The one type table: which Redshift types there are, how each is staged in Parquet, and what
-//! turns the staged value into the target's.
+//! turns the staged value into the target's; and the columns of a load, with where their values
+//! come from.
 //!
 //! Pure. It does not look at records (`facts` does) and writes no statement (`sql` does).
+
+mod definition;
+mod origin;
 
 use std::fmt;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+
+pub use self::definition::{Definition, Distribution, Encoding, SortKey, TableDefinition};
+pub use self::origin::{Origin, PatternError, SourcePattern};
 
 /// Longest VARCHAR, in bytes (Redshift: character types).
 pub const MAX_VARCHAR_BYTES: u32 = 65_535;
@@ -201,6 +208,10 @@ pub struct Column {
     pub nullability: Nullability,
     /// For VARBYTE, how its values are written; of no meaning for other types
     pub byte_text: ByteText,
+    /// Where its values come from
+    pub origin: Origin,
+    /// What only the DDL says of it
+    pub definition: Definition,
 }
 
 /// Whether a column takes NULL.
@@ -213,7 +224,7 @@ pub enum Nullability {
 }
 
 impl Column {
-    /// A column of `target` type with the staged form that loads it.
+    /// A column of `target` type with the staged form that loads it, of the key of its own name.
     ///
     /// SUPER starts as VARCHAR(65535); [`Column::widen_nested`] gives it more room.
     pub fn new(name: impl Into<String>, target: ColumnType, nullability: Nullability) -> Self {
@@ -226,19 +237,32 @@ impl Column {
             ColumnType::Time => (ColumnType::Varchar(15), LoadExpression::CastTime),
             other => (other, LoadExpression::Identity),
         };
+        let name = name.into();
         Self {
-            name: name.into(),
+            origin: Origin::Key(fold(&name)),
+            name,
             target,
             staged,
             expression,
             nullability,
             byte_text: ByteText::Undeclared,
+            definition: Definition::default(),
         }
     }
 
     /// The column with its bytes written as `byte_text`.
     pub fn with_byte_text(self, byte_text: ByteText) -> Self {
         Self { byte_text, ..self }
+    }
+
+    /// The column with its values from `origin`.
+    pub fn with_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The column with what its DDL says beside the type.
+    pub fn with_definition(self, definition: Definition) -> Self {
+        Self { definition, ..self }
     }
 
     /// Makes room for nested values of `longest` bytes: above what VARCHAR holds they are staged
@@ -284,9 +308,49 @@ impl Column {
 pub struct Schema {
     /// In file order; names are unique
     pub columns: Vec<Column>,
+    /// Keys whose values are left out on purpose
+    pub excluded: Excluded,
+    /// What only the DDL says of the table
+    pub table: TableDefinition,
+}
+
+/// Keys whose values are left out on purpose, and counted. They are compared folded. What is lifted
+/// out of an object under such a key is not left out, but all else of the object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Excluded {
+    /// These
+    Keys(Vec<String>),
+    /// All but these
+    AllBut(Vec<String>),
+}
+
+impl Default for Excluded {
+    /// No key.
+    fn default() -> Self {
+        Self::Keys(Vec::new())
+    }
+}
+
+impl Excluded {
+    /// Whether values under `key` are left out.
+    pub fn has(&self, key: &str) -> bool {
+        let named = |keys: &[String]| keys.iter().any(|named| named.eq_ignore_ascii_case(key));
+        match self {
+            Self::Keys(keys) => named(keys),
+            Self::AllBut(keys) => !named(keys),
+        }
+    }
 }
 
 impl Schema {
+    /// These columns, of whose table nothing more is said; no key is excluded.
+    pub fn of(columns: Vec<Column>) -> Self {
+        Self {
+            columns,
+            ..Self::default()
+        }
+    }
+
     /// The Arrow schema of the staged files.
     pub fn arrow(&self) -> arrow::datatypes::SchemaRef {
         let fields: Vec<Field> = self.columns.iter().map(Column::field).collect();

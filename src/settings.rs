@@ -38,6 +38,10 @@ pub enum Command {
     Plan(Box<Plan>),
     /// Create the ledger and the mutex
     Init(Box<Init>),
+    /// Tell of the loads of a table
+    History(Box<History>),
+    /// Delete what runs left in the stage
+    Clean(Box<Clean>),
     /// Show settings and where they come from
     ShowSettings(Vec<ShownSetting>),
 }
@@ -83,6 +87,8 @@ pub struct Load {
     pub on_replaced: OnReplaced,
     /// What to do with known content under new names
     pub same_content: SameContent,
+    /// Statements before the transaction, one each
+    pub session_sql: Vec<String>,
     /// Statements before the COPY, one each, without semicolons
     pub pre_sql: Vec<String>,
     /// Statements after the COPY, likewise
@@ -119,6 +125,50 @@ pub struct Init {
     pub database: Database,
     /// Who adopts, for the ledger
     pub writer: Option<PachydermPipeline>,
+}
+
+/// A table and its ledger: what commands about the ledger need.
+#[derive(Debug)]
+pub struct LedgerPlace {
+    /// The target
+    pub table: TableName,
+    /// Schema of ledger and mutex; `None`: the target's. Folded.
+    pub ledger_schema: Option<String>,
+    /// The database
+    pub database: Database,
+}
+
+/// What `history` needs.
+#[derive(Debug)]
+pub struct History {
+    /// Whose
+    pub place: LedgerPlace,
+    /// At most so many loads
+    pub limit: u64,
+}
+
+/// What `clean` needs.
+#[derive(Debug)]
+pub struct Clean {
+    /// Whose
+    pub place: LedgerPlace,
+    /// Whose objects, among those of the table
+    pub scope: String,
+    /// Where
+    pub stage: S3Stage,
+    /// What was put since stays
+    pub older_than: Duration,
+    /// Whether it is done
+    pub cleaning: Cleaning,
+}
+
+/// Whether `clean` deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleaning {
+    /// It only says what it would delete
+    Shown,
+    /// It deletes
+    Done,
 }
 
 /// What is read, and how it is named.
@@ -299,8 +349,12 @@ pub struct Database {
     pub connect_timeout: Duration,
     /// For the mutex; `None`: as long as it takes
     pub lock_timeout: Option<Duration>,
-    /// For the COPY; `None`: as long as it takes
+    /// For the COPY, and each statement that works on rows; `None`: as long as it takes
     pub copy_timeout: Option<Duration>,
+    /// For the answer to any other statement
+    pub answer_timeout: Duration,
+    /// Whoever holds the mutex for longer is ended; `None`: nobody
+    pub fence: Option<Duration>,
 }
 
 /// Encryption of the database connection.

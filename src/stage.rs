@@ -21,7 +21,9 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decode::{self, Ignored, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys};
+use crate::decode::{
+    self, Given, Ignored, Outgrown, Reject, RejectedRecord, Rest, SourceCount, UnknownKeys,
+};
 use crate::encode::{self, Compression, EncodeError, Encoder, Part, PartBuilder, RowGroup};
 use crate::facts::Facts;
 use crate::frame::{self, Chunk, Feed, FrameError, Framer, Framing, Limits, Range};
@@ -420,6 +422,7 @@ struct Output {
     rows: u64,
     facts: Facts,
     seen: Vec<bool>,
+    outgrown: Vec<Outgrown>,
     rejects: Vec<Reject>,
     lines: Option<Packed>,
     ignored: Ignored,
@@ -575,7 +578,8 @@ fn decode_and_encode(
             lines.get_or_insert_default().add(name, rejected, data);
         }
     };
-    let decoded = decode::decode_logged(chunk, schema, job.unknown, &mut log)
+    let given = Given::default();
+    let decoded = decode::decode_logged(chunk, schema, job.unknown, &given, &mut log)
         .map_err(|cut| WorkError::Cut(cut.source))?;
     let row_group = match encoder {
         Some(encoder) if decoded.rows > 0 => {
@@ -591,6 +595,7 @@ fn decode_and_encode(
         rows: decoded.rows,
         facts: decoded.facts,
         seen: decoded.seen,
+        outgrown: decoded.outgrown,
         rejects: decoded.rejects,
         lines: lines.map(rejects::Lines::pack),
         ignored: decoded.ignored,
@@ -682,10 +687,9 @@ impl<'a> Assembly<'a> {
             Err(WorkError::Encode(error)) => return Err(error.into()),
         };
         self.conversion.facts.merge(output.facts);
-        let outgrown = decode::outgrown(self.schema, &self.conversion.facts);
-        if !outgrown.is_empty() {
+        if !output.outgrown.is_empty() {
             let mut widened = self.schema.clone();
-            for column in outgrown {
+            for column in output.outgrown {
                 // twice what was seen: the rest of the input is likely to have longer ones
                 widened.columns[column.column].widen_nested(column.bytes.saturating_mul(2));
             }

@@ -3,6 +3,8 @@
 //! Objects are immutable: put once if absent, never replaced. What is put and under which key is
 //! `stage`'s and `receipt`'s to say; retries of single requests are the SDK's.
 
+mod listing;
+
 use crate::base64;
 use std::fmt;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ use aws_sdk_s3::types::{
 };
 use bytes::Bytes;
 use zeroize::Zeroizing;
+
+pub use listing::{Listed, Page, Unfinished};
 
 /// Objects larger than this go up as multipart slices of the same buffer.
 const SINGLE_PUT_BYTES: usize = 64 << 20;

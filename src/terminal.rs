@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::filter::Targets;
@@ -186,13 +187,20 @@ impl Palette {
 #[derive(Clone, Debug)]
 pub struct Progress {
     line: Option<Arc<Line>>,
+    /// When a wait was last told of in a log line
+    told: Arc<Mutex<Option<Instant>>>,
 }
+
+/// Log lines about one wait are no closer than this.
+const WAIT_TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// The progress line and what it says.
 #[derive(Debug)]
 struct Line {
     bar: ProgressBar,
     phase: Mutex<String>,
+    /// What is waited for, in place of the phase
+    wait: Mutex<Option<String>>,
     bytes: AtomicU64,
     records: AtomicU64,
     parts: AtomicU64,
@@ -201,7 +209,10 @@ struct Line {
 impl Progress {
     /// A handle that shows nothing.
     pub fn none() -> Self {
-        Self { line: None }
+        Self {
+            line: None,
+            told: Arc::default(),
+        }
     }
 
     fn shown() -> Self {
@@ -213,10 +224,12 @@ impl Progress {
             line: Some(Arc::new(Line {
                 bar,
                 phase: Mutex::new(String::new()),
+                wait: Mutex::new(None),
                 bytes: AtomicU64::new(0),
                 records: AtomicU64::new(0),
                 parts: AtomicU64::new(0),
             })),
+            told: Arc::default(),
         }
     }
 
@@ -228,6 +241,30 @@ impl Progress {
                 *line.phase.lock().unwrap_or_else(PoisonError::into_inner) = escape(phase);
                 line.update();
             }
+        }
+    }
+
+    /// Says what is waited for: in place of the phase, or in a log line now and then.
+    pub fn wait(&self, text: &str) {
+        if let Some(line) = &self.line {
+            line.wait_for(Some(escape(text)));
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= WAIT_TOLD_AGAIN) {
+            *told = Some(Instant::now());
+            tracing::info!("{text}");
+        }
+    }
+
+    /// Says that the wait is over, if there was one to tell of.
+    pub fn wait_is_over(&self) {
+        if let Some(line) = &self.line {
+            line.wait_for(None);
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.take().is_some() {
+            tracing::info!("the wait is over");
         }
     }
 
@@ -260,21 +297,29 @@ impl Progress {
 }
 
 impl Line {
+    fn wait_for(&self, text: Option<String>) {
+        *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        self.update();
+    }
+
     fn update(&self) {
-        let phase = self
-            .phase
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        self.bar.set_message(self.message());
+        self.bar.tick();
+    }
+
+    fn message(&self) -> String {
+        let wait = self.wait.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = &*wait {
+            return wait.clone();
+        }
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let bytes = get(&self.bytes);
-        self.bar.set_message(progress_text(
+        progress_text(
             &phase,
-            bytes,
+            get(&self.bytes),
             get(&self.records),
             get(&self.parts),
-        ));
-        self.bar.tick();
+        )
     }
 }
 
@@ -368,5 +413,18 @@ mod tests {
             let (bytes, records, parts) = counts;
             assert_eq!(progress_text("loading", bytes, records, parts), expected);
         }
+    }
+
+    #[test]
+    fn what_is_waited_for_stands_in_place_of_the_phase_until_it_is_over() {
+        let progress = Progress::shown();
+        let line = progress.line.as_ref().expect("a line");
+        progress.phase("loading");
+        progress.wait("waiting for the mutex\x1b[2J");
+        assert_eq!(line.message(), "waiting for the mutex\\x1b[2J");
+        progress.show(0, 3, 0);
+        assert_eq!(line.message(), "waiting for the mutex\\x1b[2J");
+        progress.wait_is_over();
+        assert_eq!(line.message(), "loading: 3 records");
     }
 }

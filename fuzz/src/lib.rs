@@ -58,9 +58,7 @@ fn schema(columns: &[(&str, &str)]) -> Schema {
         let form = ByteText::parse(form).unwrap_or_default();
         Column::new(*name, kind, Nullability::Nullable).with_byte_text(form)
     };
-    Schema {
-        columns: columns.iter().map(column).collect(),
-    }
+    Schema::of(columns.iter().map(column).collect())
 }
 
 fn is_shallow(bytes: &[u8]) -> bool {

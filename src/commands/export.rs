@@ -1,6 +1,7 @@
 //! `export`: look at the ledger, stage what it lacks, load it in one transaction; as often as the
 //! ledger or the table turns out to be another than planned for, within bounds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +9,15 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
-use super::{directory, rejected, session};
+use super::session::{self, Retries};
+use super::{directory, rejected};
 use crate::database::Session;
 use crate::decode::{Ignored, Reject, UnknownKeys};
 use crate::error::{Cause, Failure};
 use crate::evolve::{self, Evolve};
 use crate::ledger::{self, Candidate, Policy};
-use crate::load::{self, Committed, Ending, Interrupt, Request, Table, Target};
-use crate::receipt::{self, KeyPrefix, RejectsFile, Staged};
+use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Target};
+use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
 use crate::settings::{
@@ -24,7 +26,7 @@ use crate::settings::{
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Extent, Job, Meter, Rejected};
-use crate::store::{self, S3Options, Store};
+use crate::store::{self, Store};
 use crate::terminal::Progress;
 
 /// Loads that begin again from planning, in all. Each reason can come up once or twice; more is
@@ -51,6 +53,26 @@ pub(super) async fn run(
         report.seconds = started.elapsed().as_secs_f64();
         Answer::Load(report)
     })
+}
+
+/// Times that parts are made again because COPY did not find them.
+const REMAKES: u32 = 3;
+
+/// How far a run is.
+struct Way {
+    pending: Vec<Source>,
+    batch: Option<Batch>,
+    spanning: Spanning,
+    /// Digest of each source that was staged, by name: read again, it must be the same
+    digests: HashMap<String, String>,
+    /// Times that parts were made again because they were gone
+    remakes: u32,
+}
+
+/// How a look at the ledger and what followed ended.
+enum Round {
+    Done,
+    Again,
 }
 
 /// Whether a part may hold records of several sources.
@@ -96,12 +118,13 @@ async fn redshift(
         &load.database,
         &export.table,
         load.ledger_schema.as_deref(),
+        progress,
     );
     let mut run = Run {
         export,
         load,
         target,
-        store: open_store(load).await.map_err(failed)?,
+        store: session::open_stage(&load.stage).await.map_err(failed)?,
         rejects: rejected::open_store(export).await.map_err(failed)?,
         policy: policy(export, load),
         progress,
@@ -130,83 +153,153 @@ impl Run<'_> {
         if let Some(rejects) = &self.rejects {
             rejects.check().await?;
         }
-        let mut batch: Option<Batch> = None;
-        let mut pending = sources;
-        let mut spanning = Spanning::Allowed;
-        for _ in 0..PLANS {
-            let mut session = session::connect(&self.target.endpoint).await?;
-            let table = load::look(&session, &self.target).await?;
-            let idle_since = Instant::now();
-            if batch.is_none() {
-                pending = self
-                    .without_known(&session, &table, pending, &mut report)
-                    .await?;
-                let names = pending.iter().map(|source| source.name.as_str());
-                ledger::check_names(names).map_err(load::LoadError::from)?;
-                if pending.is_empty() {
-                    report.outcome = Outcome::AlreadyLoaded;
-                    return Ok(report);
+        let mut way = Way {
+            pending: sources,
+            batch: None,
+            spanning: Spanning::Allowed,
+            digests: HashMap::new(),
+            remakes: 0,
+        };
+        let mut retries = Retries::default();
+        let mut plans = 0;
+        while plans < PLANS {
+            match self.round(&mut way, &mut report, interrupt).await {
+                Ok(Round::Done) => return Ok(report),
+                Ok(Round::Again) => {
+                    plans += 1;
+                    retries = Retries::default();
                 }
-            }
-            if batch
-                .as_ref()
-                .is_none_or(|batch| !self.is_taken(&table, &batch.staged.schema))
-            {
-                pending = inputs::spool(pending, &self.export.conversion)?;
-                batch = Some(self.stage(pending.clone(), &table, spanning).await?);
-            }
-            let made = batch.as_ref().expect("a batch was made above");
-            if idle_since.elapsed() > IDLE {
-                session = session::connect(&self.target.endpoint).await?;
-            }
-            let plan = self.plan(&session, &table, &made.staged).await?;
-            if plan.load.is_empty() {
-                return Ok(self.nothing_to_load(report, made, plan.warnings));
-            }
-            let Some(chosen) = load::chosen(&made.staged, &plan) else {
-                spanning = Spanning::Never;
-                batch = None;
-                continue;
-            };
-            self.judge_rejected(made, &plan)?;
-            let manifest_url = self.put_manifest(&receipt::manifest(&chosen.parts)).await?;
-            let rejects = self.note_rejects(&chosen.rejects).await?;
-            self.progress.phase("loading");
-            let request = Request {
-                authorization: &self.authorization().await?,
-                policy: &self.policy,
-                table: &table,
-                plan: &plan,
-                manifest_url: &manifest_url,
-                add: &self.to_add(&table, &made.staged.schema),
-                rejects: rejects.as_ref(),
-                recorded_at: &jiff::Timestamp::now()
-                    .strftime("%Y-%m-%dT%H:%M:%SZ")
-                    .to_string(),
-                pre_sql: &self.load.pre_sql,
-                post_sql: &self.load.post_sql,
-                interrupt,
-            };
-            match load::load(session, &self.target, &made.staged, &request).await? {
-                Ending::Committed(committed) => {
-                    for notice in &committed.notices {
-                        tracing::debug!(notice, "the server says");
-                    }
-                    report.created_table = table.oid.is_none();
-                    report.warnings.extend(plan.warnings.iter().cloned());
-                    report.rejects_files =
-                        chosen.rejects.iter().map(|file| file.url.clone()).collect();
-                    return Ok(loaded(report, made, &plan.load, &committed));
-                }
-                Ending::PlanAgain(reason) => {
-                    if interrupt.is_requested() {
-                        return Err(Cause::Interrupted);
-                    }
-                    tracing::info!(?reason, "planning again");
-                }
+                // the load itself comes back with what became of it: what fails in passing has no effect
+                Err(cause) => retries.pause_after(cause).await?,
             }
         }
         Err(Cause::Contention { tries: PLANS })
+    }
+
+    async fn round(
+        &mut self,
+        way: &mut Way,
+        report: &mut Report,
+        interrupt: &Interrupt,
+    ) -> Result<Round, Cause> {
+        let mut session = session::connect(&self.target.endpoint).await?;
+        let table = load::look(&session, &self.target).await?;
+        let idle_since = Instant::now();
+        if way.batch.is_none() {
+            let pending = std::mem::take(&mut way.pending);
+            way.pending = self
+                .without_known(&session, &table, pending, report)
+                .await?;
+            let names = way.pending.iter().map(|source| source.name.as_str());
+            ledger::check_names(names).map_err(load::LoadError::from)?;
+            if way.pending.is_empty() {
+                report.outcome = Outcome::AlreadyLoaded;
+                return Ok(Round::Done);
+            }
+        }
+        let is_taken = |batch: &Batch| self.is_taken(&table, &batch.staged.schema);
+        if !way.batch.as_ref().is_some_and(is_taken) {
+            let pending = std::mem::take(&mut way.pending);
+            way.pending = inputs::spool(pending, &self.export.conversion)?;
+            let batch = self
+                .stage(way.pending.clone(), &table, way.spanning)
+                .await?;
+            agree(&mut way.digests, &batch.staged)?;
+            way.batch = Some(batch);
+        }
+        let made = way.batch.as_ref().expect("a batch was made above");
+        if idle_since.elapsed() > IDLE {
+            session = session::connect(&self.target.endpoint).await?;
+        }
+        let plan = self.plan(&session, &table, &made.staged).await?;
+        if plan.load.is_empty() {
+            nothing_to_load(report, made, plan.warnings);
+            return Ok(Round::Done);
+        }
+        let Some(chosen) = load::chosen(&made.staged, &plan) else {
+            way.spanning = Spanning::Never;
+            way.batch = None;
+            return Ok(Round::Again);
+        };
+        match self
+            .load(session, &table, made, &plan, &chosen, interrupt)
+            .await
+        {
+            Ok(Ending::Committed(committed)) => {
+                for notice in &committed.notices {
+                    tracing::debug!(notice, "the server says");
+                }
+                report.created_table = table.oid.is_none();
+                report.warnings.extend(plan.warnings);
+                report.rejects_files = chosen.rejects.iter().map(|file| file.url.clone()).collect();
+                loaded(report, made, &plan.load, &committed);
+                Ok(Round::Done)
+            }
+            Ok(Ending::PlanAgain(_)) if interrupt.is_requested() => Err(Cause::Interrupted),
+            Ok(Ending::PlanAgain(reason)) => {
+                tracing::info!(?reason, "planning again");
+                Ok(Round::Again)
+            }
+            Err(Cause::Load(error))
+                if error.is_refused_copy()
+                    && way.remakes < REMAKES
+                    && self.is_any_gone(&chosen.parts).await =>
+            {
+                tracing::warn!(error = %session::causes(&error), "staged parts are gone: they are made again");
+                way.remakes += 1;
+                way.batch = None;
+                Ok(Round::Again)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// One transaction over what was chosen.
+    async fn load(
+        &mut self,
+        session: Session,
+        table: &Table,
+        made: &Batch,
+        plan: &ledger::Plan,
+        chosen: &Chosen<'_>,
+        interrupt: &Interrupt,
+    ) -> Result<Ending, Cause> {
+        self.judge_rejected(made, plan)?;
+        let manifest_url = self.put_manifest(&receipt::manifest(&chosen.parts)).await?;
+        let rejects = self.note_rejects(&chosen.rejects).await?;
+        self.progress.phase("loading");
+        let request = Request {
+            authorization: &self.authorization().await?,
+            policy: &self.policy,
+            table,
+            plan,
+            manifest_url: &manifest_url,
+            add: &self.to_add(table, &made.staged.schema),
+            rejects: rejects.as_ref(),
+            recorded_at: &jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+            session_sql: &self.load.session_sql,
+            pre_sql: &self.load.pre_sql,
+            post_sql: &self.load.post_sql,
+            interrupt,
+        };
+        Ok(load::load(session, &self.target, &made.staged, &request).await?)
+    }
+
+    /// Whether one of these parts is not there any more, as far as that can be told.
+    async fn is_any_gone(&self, parts: &[&StagedPart]) -> bool {
+        for part in parts {
+            match self.store.length(&part.key).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(error) => {
+                    tracing::warn!(%error, "whether the staged parts are there cannot be told");
+                    return false;
+                }
+            }
+        }
+        false
     }
 
     /// The sources whose names the ledger does not have, or has with other content (which the policy
@@ -432,20 +525,9 @@ impl Run<'_> {
     }
 
     fn prefix(&self, sources: &[Source]) -> String {
-        let endpoint = format!(
-            "{}:{}",
-            self.target.endpoint.host, self.target.endpoint.port
-        );
         let is_stream = sources.iter().any(|s| matches!(s.place, Place::Spooled(_)));
         let run = is_stream.then(load::random_id);
-        KeyPrefix {
-            endpoint: &endpoint,
-            database: &self.target.endpoint.database,
-            table: &self.target.table.to_string(),
-            scope: &self.policy.scope,
-            run: run.as_deref(),
-        }
-        .text()
+        session::stage_prefix(&self.target, &self.policy.scope, run.as_deref())
     }
 
     async fn plan(
@@ -536,16 +618,6 @@ impl Run<'_> {
         })
     }
 
-    fn nothing_to_load(&self, mut report: Report, made: &Batch, warnings: Vec<String>) -> Report {
-        report.outcome = Outcome::AlreadyLoaded;
-        let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
-        report.sources.skipped += with_records as u64;
-        report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
-        report.warnings.extend(warnings);
-        report.notes.extend(empty_sources(made));
-        report
-    }
-
     /// Deletes the parts once the ledger was seen to hold their sources. That they stay is no reason
     /// to call a load failed.
     async fn clean_up(&self, report: &Report) {
@@ -559,20 +631,6 @@ impl Run<'_> {
             }
         }
     }
-}
-
-async fn open_store(load: &Load) -> Result<Store, Cause> {
-    let stage = &load.stage;
-    let options = S3Options {
-        bucket: stage.bucket.clone(),
-        prefix: stage.prefix.clone(),
-        region: stage.client.region.clone(),
-        endpoint_url: stage.client.endpoint_url.clone(),
-        plain_http: stage.client.plain_http,
-        kms_key_id: stage.kms_key.clone(),
-        bucket_owner: stage.bucket_owner.clone(),
-    };
-    Ok(store::open_s3(options).await?)
 }
 
 /// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.
@@ -620,7 +678,30 @@ pub(super) fn empty_report(export: &Export, sources: usize) -> Report {
     }
 }
 
-fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committed) -> Report {
+/// What was read before must be what was read now.
+fn agree(digests: &mut HashMap<String, String>, staged: &Staged) -> Result<(), Cause> {
+    for source in &staged.sources {
+        let former = digests.insert(source.name.clone(), source.digest.clone());
+        if former.is_some_and(|former| former != source.digest) {
+            return Err(stage::StageError::Changed {
+                name: source.name.clone(),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn nothing_to_load(report: &mut Report, made: &Batch, warnings: Vec<String>) {
+    report.outcome = Outcome::AlreadyLoaded;
+    let with_records = made.staged.sources.iter().filter(|s| s.read > 0).count();
+    report.sources.skipped += with_records as u64;
+    report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
+    report.warnings.extend(warnings);
+    report.notes.extend(empty_sources(made));
+}
+
+fn loaded(report: &mut Report, made: &Batch, load: &[usize], committed: &Committed) {
     let sources: Vec<_> = load
         .iter()
         .map(|index| &made.staged.sources[*index])
@@ -642,9 +723,8 @@ fn loaded(mut report: Report, made: &Batch, load: &[usize], committed: &Committe
     report.input_bytes += made.staged.sources.iter().map(|s| s.bytes).sum::<u64>();
     report.notes.extend(made.notes.iter().cloned());
     report.notes.extend(empty_sources(made));
-    report.notes.extend(inputs::ignored_note(&made.ignored));
+    report.notes.extend(inputs::ignored_notes(&made.ignored));
     report.rejects = inputs::reject_lines(&made.rejected.first, &made.sources);
-    report
 }
 
 fn empty_sources(made: &Batch) -> impl Iterator<Item = String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::decode::{Ignored, Reject, Rest, UnknownKeys};
+use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::evolve::Changes;
 use crate::facts::{self, Facts};
@@ -115,25 +115,31 @@ pub(super) fn unknown_keys(
 }
 
 /// What to say of values that were left out.
-pub(super) fn ignored_note(ignored: &Ignored) -> Option<String> {
+pub(super) fn ignored_notes(ignored: &Ignored) -> impl Iterator<Item = String> {
+    let unknown = left_out_note(&ignored.unknown, "keys without a column");
+    let excluded = left_out_note(&ignored.excluded, "excluded keys");
+    unknown.into_iter().chain(excluded)
+}
+
+fn left_out_note(left_out: &LeftOut, keys_are: &str) -> Option<String> {
     /// Keys that are named.
     const NAMED: usize = 5;
-    if ignored.count() == 0 {
+    if left_out.count() == 0 {
         return None;
     }
-    let mut keys: Vec<_> = ignored.by_key.iter().collect();
+    let mut keys: Vec<_> = left_out.by_key.iter().collect();
     keys.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let mut named: Vec<String> = keys
         .iter()
         .take(NAMED)
         .map(|(key, count)| format!("{} ({count})", facts::show(key)))
         .collect();
-    if keys.len() > NAMED || ignored.others > 0 {
+    if keys.len() > NAMED || left_out.others > 0 {
         named.push("others".to_owned());
     }
-    let values = report::count(ignored.count(), "value");
+    let values = report::count(left_out.count(), "value");
     Some(format!(
-        "left out {values} under keys without a column: {}",
+        "left out {values} under {keys_are}: {}",
         named.join(", ")
     ))
 }

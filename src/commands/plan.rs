@@ -29,7 +29,7 @@ pub(super) async fn run(plan: Plan, progress: &Progress) -> Result<Answer, Failu
 async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     let started = Instant::now();
     let (found, warnings) = inputs::find_sources(&plan.inputs)?;
-    let table = existing_table(&plan).await?;
+    let table = session::persistently(async || existing_table(&plan, progress).await).await?;
     let sources = inputs::spool(found.sources, &plan.conversion)?;
     let mut changes = Changes::default();
     let (mut schema, facts, mut notes) = match table.oid {
@@ -67,7 +67,7 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
     )
     .map_err(|cause| inputs::with_advice(cause, &plan.table, &changes))?;
     let changes = changes.allowed(plan.conversion.evolve);
-    notes.extend(inputs::ignored_note(&checked.ignored));
+    notes.extend(inputs::ignored_notes(&checked.ignored));
     let sum = |of: fn(&stage::Converted) -> u64| checked.sources.iter().map(of).sum::<u64>();
     let (read, rejected) = (sum(|s| s.read), sum(|s| s.rejected));
     Ok(Answer::Plan(PlanReport {
@@ -101,12 +101,12 @@ async fn plan_all(plan: Plan, progress: &Progress) -> Result<Answer, Cause> {
 }
 
 /// The target as it is, if a database is named.
-async fn existing_table(plan: &Plan) -> Result<Table, Cause> {
+async fn existing_table(plan: &Plan, progress: &Progress) -> Result<Table, Cause> {
     let Some(database) = &plan.database else {
         return Ok(Table::default());
     };
     let endpoint = session::endpoint(database);
-    let target = session::target(&endpoint, database, &plan.table, None);
+    let target = session::target(&endpoint, database, &plan.table, None, progress);
     let session = session::connect(&endpoint).await?;
     Ok(load::describe(&session, &target).await?)
 }

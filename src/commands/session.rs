@@ -1,15 +1,21 @@
 //! What commands share on their way to a database: settings turned into the values that the modules
 //! below take.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use crate::credentials::{self, Login};
 use crate::database::{Endpoint, Session};
 use crate::error::Cause;
 use crate::evolve::Changes;
 use crate::ledger::Origin;
-use crate::load::{LoadError, Table, Target};
+use crate::load::{LoadError, Table, Target, Wait};
+use crate::receipt::KeyPrefix;
 use crate::schema::{Column, ColumnType, Nullability, Schema};
-use crate::settings::{Database, PachydermPipeline};
+use crate::settings::{Database, LedgerPlace, PachydermPipeline, S3Stage};
 use crate::sql::{self, TableName};
+use crate::store::{self, S3Options, Store};
+use crate::terminal::Progress;
 
 /// Where to connect, and with what password; whether it is right is not known yet.
 pub(super) fn endpoint(database: &Database) -> Endpoint {
@@ -36,6 +42,7 @@ pub(super) fn endpoint(database: &Database) -> Endpoint {
         tls: database.tls.mode,
         roots: database.tls.roots.clone(),
         connect_timeout: database.connect_timeout,
+        answer_timeout: database.answer_timeout,
         application_name: database.application_name.clone(),
     }
 }
@@ -46,19 +53,134 @@ pub(super) async fn connect(endpoint: &Endpoint) -> Result<Session, Cause> {
     Ok(session.map_err(LoadError::from)?)
 }
 
+/// Tries of work that has no effect, or the same when it is done twice: everything but the load's transaction.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    first: Option<Instant>,
+    count: usize,
+}
+
+/// Pauses between them; a server that restarts, or a name that is not known yet, may take some seconds.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// No try begins later than this after the first one failed.
+const RETRIED_WITHIN: Duration = Duration::from_secs(60);
+
+impl Retries {
+    /// Waits until the next try; gives `cause` back if it does not pass by itself, or the tries are used up.
+    pub(super) async fn pause_after(&mut self, cause: Cause) -> Result<(), Cause> {
+        let first = *self.first.get_or_insert_with(Instant::now);
+        let is_passing =
+            matches!(&cause, Cause::Load(LoadError::Database(error)) if error.is_passing());
+        match PAUSES.get(self.count) {
+            Some(pause) if is_passing && first.elapsed() < RETRIED_WITHIN => {
+                self.count += 1;
+                tracing::warn!(error = %causes(&cause), "trying again");
+                tokio::time::sleep(*pause).await;
+                Ok(())
+            }
+            _ => Err(cause),
+        }
+    }
+}
+
+/// Does work that has no effect, or the same when it is done twice, until it succeeds or fails for good.
+pub(super) async fn persistently<T>(
+    mut work: impl AsyncFnMut() -> Result<T, Cause>,
+) -> Result<T, Cause> {
+    let mut retries = Retries::default();
+    loop {
+        match work().await {
+            Err(cause) => retries.pause_after(cause).await?,
+            done => return done,
+        }
+    }
+}
+
+/// An error and its sources on one line.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(layer) = next {
+        text.push_str(": ");
+        text.push_str(&layer.to_string());
+        next = layer.source();
+    }
+    text
+}
+
 /// The target with its ledger's names.
 pub(super) fn target(
     endpoint: &Endpoint,
     database: &Database,
     table: &TableName,
     ledger_schema: Option<&str>,
+    progress: &Progress,
 ) -> Target {
+    let progress = progress.clone();
     Target {
         endpoint: endpoint.clone(),
         table: table.clone(),
         names: sql::ledger_names(table, ledger_schema.unwrap_or(&table.schema)),
         lock_timeout: database.lock_timeout,
         copy_timeout: database.copy_timeout,
+        fence: database.fence,
+        on_wait: Arc::new(move |wait| tell(wait, &progress)),
+    }
+}
+
+/// The target of a command about a ledger.
+pub(super) fn target_at(place: &LedgerPlace, progress: &Progress) -> Target {
+    target(
+        &endpoint(&place.database),
+        &place.database,
+        &place.table,
+        place.ledger_schema.as_deref(),
+        progress,
+    )
+}
+
+/// Opens the stage; no request is made yet.
+pub(super) async fn open_stage(stage: &S3Stage) -> Result<Store, Cause> {
+    let options = S3Options {
+        bucket: stage.bucket.clone(),
+        prefix: stage.prefix.clone(),
+        region: stage.client.region.clone(),
+        endpoint_url: stage.client.endpoint_url.clone(),
+        plain_http: stage.client.plain_http,
+        kms_key_id: stage.kms_key.clone(),
+        bucket_owner: stage.bucket_owner.clone(),
+    };
+    Ok(store::open_s3(options).await?)
+}
+
+/// What the keys of a target's objects begin with, below the stage.
+pub(super) fn stage_prefix(target: &Target, scope: &str, run: Option<&str>) -> String {
+    KeyPrefix {
+        endpoint: &format!("{}:{}", target.endpoint.host, target.endpoint.port),
+        database: &target.endpoint.database,
+        table: &target.table.to_string(),
+        scope,
+        run,
+    }
+    .text()
+}
+
+/// Shows who holds the mutex while it is waited for.
+fn tell(wait: &Wait, progress: &Progress) {
+    match wait {
+        Wait::On {
+            table,
+            holder,
+            waited,
+        } => progress.wait(&format!(
+            "waiting for the mutex of {table} for {} s, held by {holder}",
+            waited.as_secs()
+        )),
+        Wait::Over => progress.wait_is_over(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, BooleanArray, BooleanBuilder, GenericByteBuilder,
-    PrimitiveBuilder, StringBuilder,
+    PrimitiveBuilder, StringBuilder, UInt32Array,
 };
 use arrow::compute::filter;
 use arrow::datatypes::{
@@ -16,9 +16,11 @@ use arrow::datatypes::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 
-use crate::schema::{ByteText, Column, ColumnType, Schema};
+use crate::schema::{ByteText, Column, ColumnType, Origin, Schema};
 
+use super::Outgrown;
 use super::bytes;
+use super::given::Given;
 use super::number::Number;
 use super::reason::Found;
 use super::text;
@@ -43,9 +45,17 @@ pub(super) struct Columns {
     /// One past the last row that a value was given for
     touched: usize,
     dead: Vec<usize>,
+    /// The sources, each with its first row
+    sources: Vec<(u32, usize)>,
+    /// Nested values of the row that did not fit
+    overlong: Vec<Outgrown>,
+    /// The longest of those in rows that stay, by column
+    outgrown: Vec<Outgrown>,
 }
 
 enum Builder {
+    /// Nothing to build: sources give the values
+    Given,
     Boolean(BooleanBuilder),
     SmallInt(PrimitiveBuilder<Int16Type>),
     Integer(PrimitiveBuilder<Int32Type>),
@@ -94,17 +104,40 @@ impl Columns {
             row: 0,
             touched: 0,
             dead: Vec::new(),
+            sources: Vec::new(),
+            overlong: Vec::new(),
+            outgrown: Vec::new(),
         }
+    }
+
+    /// The rows that follow are of this source.
+    pub(super) fn begin_source(&mut self, source: u32) {
+        self.sources.push((source, self.row));
     }
 
     /// Ends a row whose values stay.
     #[inline]
     pub(super) fn keep_row(&mut self) {
         self.row += 1;
+        if !self.overlong.is_empty() {
+            self.outgrow();
+        }
+    }
+
+    #[cold]
+    fn outgrow(&mut self) {
+        for further in self.overlong.drain(..) {
+            let same = |known: &&mut Outgrown| known.column == further.column;
+            match self.outgrown.iter_mut().find(same) {
+                Some(known) => known.bytes = known.bytes.max(further.bytes),
+                None => self.outgrown.push(further),
+            }
+        }
     }
 
     /// Ends a row some of whose values may be there already, but must not stay.
     pub(super) fn drop_row(&mut self) {
+        self.overlong.clear();
         if self.touched > self.row {
             self.dead.push(self.row);
             self.row += 1;
@@ -209,6 +242,18 @@ impl Columns {
         }
     }
 
+    /// Appends a whole number that no record says; its staged bytes.
+    pub(super) fn whole(&mut self, column: usize, value: u64) -> Result<u64, Refusal> {
+        let row = self.row;
+        self.touched = row + 1;
+        let beyond = Refusal::Mismatch(Found::NumberOutOfRange);
+        match &mut self.builders[column] {
+            Builder::BigInt(values) => append(values, row, value.try_into().map_err(|_| beyond)),
+            Builder::Integer(values) => append(values, row, value.try_into().map_err(|_| beyond)),
+            builder => Err(builder.refuse(Found::Number)),
+        }
+    }
+
     /// Appends JSON text to a SUPER column; its staged bytes. A text longer than the column's staged
     /// type is left out, as NULL: the column has to be widened and the chunk decoded again.
     pub(super) fn nested(&mut self, column: usize, json: &str) -> u64 {
@@ -222,7 +267,10 @@ impl Columns {
             Builder::LongNested { values, bytes } if length <= *bytes => {
                 append_bytes(values, row, json.as_bytes());
             }
-            _ => {}
+            _ => self.overlong.push(Outgrown {
+                column,
+                bytes: length,
+            }),
         }
         length
     }
@@ -232,24 +280,55 @@ impl Columns {
         self.builders[column].refuse(found)
     }
 
-    /// The arrays of the rows that stay, and how many those are.
-    pub(super) fn finish(mut self) -> (Vec<ArrayRef>, u64) {
+    /// The rows that stay, with what sources give them.
+    pub(super) fn finish(mut self, given: &Given) -> Rows {
         let rows = self.row;
-        let arrays = self.builders.iter_mut().map(|builder| builder.finish(rows));
-        let kept = (rows - self.dead.len()) as u64;
-        if self.dead.is_empty() {
-            return (arrays.collect(), kept);
-        }
-        let mut stays = vec![true; rows];
-        for row in &self.dead {
-            stays[*row] = false;
-        }
-        let stays = BooleanArray::from(stays);
-        let arrays = arrays
-            .map(|array| filter(&array, &stays).expect("one flag a row"))
+        let sources = UInt32Array::from(self.source_of_each_row());
+        let builders = self.builders.iter_mut().enumerate();
+        let mut arrays: Vec<ArrayRef> = builders
+            .map(|(column, builder)| match builder {
+                Builder::Given => given.repeated(column, &sources),
+                builder => builder.finish(rows),
+            })
             .collect();
-        (arrays, kept)
+        if !self.dead.is_empty() {
+            let mut stays = vec![true; rows];
+            for row in &self.dead {
+                stays[*row] = false;
+            }
+            let stays = BooleanArray::from(stays);
+            for array in &mut arrays {
+                *array = filter(array, &stays).expect("one flag a row");
+            }
+        }
+        Rows {
+            arrays,
+            count: (rows - self.dead.len()) as u64,
+            outgrown: self.outgrown,
+        }
     }
+
+    fn source_of_each_row(&self) -> Vec<u32> {
+        let is_given = |builder: &Builder| matches!(builder, Builder::Given);
+        if !self.builders.iter().any(is_given) {
+            return Vec::new();
+        }
+        let mut of_row = Vec::with_capacity(self.row);
+        let ends = self.sources.iter().skip(1).map(|(_, first)| *first);
+        for ((source, _), end) in self.sources.iter().zip(ends.chain([self.row])) {
+            of_row.resize(end, *source);
+        }
+        of_row
+    }
+}
+
+/// What was built.
+pub(super) struct Rows {
+    pub(super) arrays: Vec<ArrayRef>,
+    /// How many rows they have
+    pub(super) count: u64,
+    /// SUPER columns that have NULL instead of their longest values
+    pub(super) outgrown: Vec<Outgrown>,
 }
 
 /// A JSON word.
@@ -346,6 +425,9 @@ fn decimal(number: &Number<'_>, precision: u8, scale: u8) -> Result<i128, Refusa
 
 impl Builder {
     fn new(column: &Column) -> Self {
+        if matches!(column.origin, Origin::SourceName(_) | Origin::Source) {
+            return Self::Given;
+        }
         match column.target {
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
             ColumnType::SmallInt => Self::SmallInt(PrimitiveBuilder::new()),
@@ -407,6 +489,7 @@ impl Builder {
             | Self::Varchar { values, .. }
             | Self::Nested { values, .. } => values.len(),
             Self::LongNested { values, .. } | Self::Varbyte { values, .. } => values.len(),
+            Self::Given => 0,
         }
     }
 
@@ -449,6 +532,7 @@ impl Builder {
                 values.append_nulls(missing);
                 Arc::new(values.finish())
             }
+            Self::Given => unreachable!("what sources give is not built row by row"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which column or fact a record's key belongs to.
+//! Which column or fact an object's key belongs to.
 //!
 //! Records of one source mostly have the same keys in the same order, so the key that followed the
 //! last one in the record before is tried first, by its bytes. It judges nothing: what an unknown
@@ -6,21 +6,38 @@
 
 use std::collections::HashMap;
 
-use crate::schema::{Schema, fold};
+use crate::facts::MAX_KEYS;
 
 /// Place of a key in the table.
 pub(super) type Slot = usize;
 
-/// What follows before any key of a record was read.
+/// What follows before any key of an object was read; and every key that is not tracked.
 pub(super) const START: Slot = 0;
 
-/// Every key known so far: first those of the columns, then others.
+/// Every key known so far of the record, or of an object inside it: first those that are known
+/// beforehand, then others.
 pub(super) struct Keys {
-    /// The first one is no key: it stands for a record's start
+    matching: Matching,
+    /// The first one is no key: it stands for the object's start
     slots: Vec<Known>,
     by_name: HashMap<Box<str>, Slot>,
+    /// How many slots are there from the beginning
+    fixed: usize,
+    /// What further keys are
+    others: Belongs,
     folded: String,
     attempt: u32,
+    /// For each slot how often its value was left out
+    left_out: Vec<u64>,
+}
+
+/// How keys are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matching {
+    /// Folded, as names of columns are
+    Folded,
+    /// Exactly
+    Exact,
 }
 
 struct Known {
@@ -39,24 +56,40 @@ struct Known {
 pub(super) enum Belongs {
     /// To this column
     Column(usize),
+    /// To columns whose paths lead into it: the object of this index
+    Object(usize),
+    /// To no column, on purpose
+    Excluded,
     /// To no column
     Nowhere,
 }
 
 impl Keys {
-    pub(super) fn new(schema: &Schema) -> Self {
+    /// No keys yet; those that come up later are `others`.
+    pub(super) fn new(matching: Matching, others: Belongs) -> Self {
         let mut keys = Self {
-            slots: Vec::with_capacity(schema.columns.len() + 1),
-            by_name: HashMap::with_capacity(schema.columns.len()),
+            matching,
+            slots: Vec::new(),
+            by_name: HashMap::new(),
+            fixed: 0,
+            others,
             folded: String::new(),
             attempt: 0,
+            left_out: Vec::new(),
         };
-        keys.push("", Belongs::Nowhere);
-        for (column, definition) in schema.columns.iter().enumerate() {
-            let slot = keys.push(&definition.name, Belongs::Column(column));
-            keys.by_name.insert(definition.name.as_str().into(), slot);
-        }
+        keys.fix("", Belongs::Nowhere);
+        keys.by_name.clear();
         keys
+    }
+
+    /// A slot for a key that is known beforehand, if there is none yet: before any other is added.
+    pub(super) fn fix(&mut self, name: &str, belongs: Belongs) -> Slot {
+        if let Some(slot) = self.by_name.get(name) {
+            return *slot;
+        }
+        let slot = self.push(name, belongs);
+        self.fixed = self.slots.len();
+        slot
     }
 
     fn push(&mut self, name: &str, belongs: Belongs) -> Slot {
@@ -68,7 +101,13 @@ impl Keys {
             belongs,
             seen: (0, 0),
         });
+        self.by_name.insert(name.into(), slot);
         slot
+    }
+
+    /// Makes a key's values something else's.
+    pub(super) fn give(&mut self, slot: Slot, belongs: Belongs) {
+        self.slots[slot].belongs = belongs;
     }
 
     /// Before each record.
@@ -76,9 +115,29 @@ impl Keys {
         self.attempt += 1;
     }
 
+    /// Before each object inside the record of this number, which has one such object.
+    pub(super) fn begin_inside(&mut self, attempt: u32) {
+        self.attempt = attempt;
+    }
+
+    /// The number of the record.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// How many keys there are, as [`Keys::forget_since`] wants it.
     pub(super) fn count(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether no more are tracked.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.len() - self.fixed >= MAX_KEYS
+    }
+
+    /// What keys are that are not known beforehand.
+    pub(super) fn others(&self) -> Belongs {
+        self.others
     }
 
     /// The key `rest` begins with, if it is one that was expected after `last`, and its bytes with
@@ -102,7 +161,7 @@ impl Keys {
         if let Some(slot) = self.by_name.get(text) {
             return Some(*slot);
         }
-        if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if self.matching == Matching::Exact || !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
         self.folded.clear();
@@ -113,10 +172,10 @@ impl Keys {
 
     /// A slot for a key that is not there yet.
     pub(super) fn add(&mut self, text: &str) -> Slot {
-        let name = fold(text);
-        let slot = self.push(&name, Belongs::Nowhere);
-        self.by_name.insert(name.into(), slot);
-        slot
+        match self.matching {
+            Matching::Folded => self.push(&crate::schema::fold(text), self.others),
+            Matching::Exact => self.push(text, self.others),
+        }
     }
 
     /// Expects `slot` after `last` from now on, written as it was (with its quotes, without escapes).
@@ -146,19 +205,28 @@ impl Keys {
         self.slots[slot].belongs
     }
 
-    /// Whether the record has a key for `column`.
-    pub(super) fn has_column(&self, column: usize) -> bool {
-        self.slots[self.of_column(column)].seen.0 == self.attempt
+    /// Whether the record of this number has the key.
+    pub(super) fn was_seen(&self, slot: Slot, attempt: u32) -> bool {
+        self.slots[slot].seen.0 == attempt
     }
 
-    /// The slot of a column's key.
-    pub(super) fn of_column(&self, column: usize) -> Slot {
-        column + 1
-    }
-
-    /// Folded.
+    /// Folded, if keys are.
     pub(super) fn name(&self, slot: Slot) -> &str {
         &self.slots[slot].name
+    }
+
+    /// Counts a value of the key, or of one that is not tracked, as left out.
+    pub(super) fn leave_out(&mut self, slot: Slot) {
+        if self.left_out.len() <= slot {
+            self.left_out.resize(slot + 1, 0);
+        }
+        self.left_out[slot] += 1;
+    }
+
+    /// Slots with values that were left out, and how many.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = (Slot, u64)> {
+        let counts = self.left_out.iter().copied().enumerate();
+        counts.filter(|(_, count)| *count > 0)
     }
 
     /// Forgets the keys from the `count`-th on: the record that brought them was rejected.

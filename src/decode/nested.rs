@@ -5,6 +5,7 @@
 
 use crate::schema::MAX_VARCHAR_BYTES;
 
+use super::keyset::KeySet;
 use super::reason::{NestedFlaw, SyntaxError};
 use super::scan::{Broken, Escapes, Scanner, Span};
 use super::text::{BadText, resolve};
@@ -15,9 +16,6 @@ const MAX_DEPTH: usize = 1_000;
 const MAX_UNTAKEN_DEPTH: usize = 64;
 /// Longest string in a SUPER value, in bytes (Redshift: SUPER limitations).
 const MAX_TEXT_BYTES: u64 = MAX_VARCHAR_BYTES as u64;
-/// Up to this many keys are compared each with each, which needs no sorting.
-const FEW_KEYS: usize = 16;
-
 /// What is looked at besides the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
@@ -44,9 +42,7 @@ pub(super) struct Work {
     open: Vec<Kind>,
     /// For each open object, where its keys begin in `keys`
     objects: Vec<usize>,
-    keys: Vec<Key>,
-    /// Keys that had escapes
-    rewritten: String,
+    keys: KeySet,
     scratch: String,
 }
 
@@ -54,17 +50,6 @@ pub(super) struct Work {
 enum Kind {
     Object,
     Array,
-}
-
-#[derive(Clone, Copy)]
-struct Key {
-    /// Equal for equal keys
-    mark: u64,
-    start: u32,
-    end: u32,
-    escapes: Escapes,
-    /// Where it stands in the piece
-    at: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -78,24 +63,34 @@ struct Walk<'w, 's, 'a> {
     scanner: &'s mut Scanner<'a>,
     work: &'w mut Work,
     check: Check,
+    /// Levels around the value that count as well
+    around: usize,
     flawed: Option<Flawed>,
 }
 
 /// Goes past the value that begins here; says what is wrong with it first, as far as `check` asks.
+/// Its depth is counted with so many objects `around` it.
 pub(super) fn value(
     scanner: &mut Scanner<'_>,
     work: &mut Work,
     check: Check,
+    around: usize,
 ) -> Result<Option<Flawed>, Broken> {
     work.clear();
     let mut walk = Walk {
         scanner,
         work,
         check,
+        around,
         flawed: None,
     };
     walk.run(Step::Value)?;
     Ok(walk.flawed)
+}
+
+/// Goes past the value that begins here, of a record that is rejected already.
+pub(super) fn skip(scanner: &mut Scanner<'_>, work: &mut Work) -> Result<(), Broken> {
+    value(scanner, work, Check::Grammar, 0).map(|_| ())
 }
 
 /// Goes past the rest of an object of which a member was just read.
@@ -106,6 +101,7 @@ pub(super) fn rest_of_object(scanner: &mut Scanner<'_>, work: &mut Work) -> Resu
         scanner,
         work,
         check: Check::Grammar,
+        around: 0,
         flawed: None,
     };
     walk.run(Step::After)
@@ -116,7 +112,6 @@ impl Work {
         self.open.clear();
         self.objects.clear();
         self.keys.clear();
-        self.rewritten.clear();
     }
 }
 
@@ -169,7 +164,7 @@ impl Walk<'_, '_, '_> {
             self.work.open.pop();
             return Step::After;
         }
-        self.work.objects.push(self.work.keys.len());
+        self.work.objects.push(self.work.keys.count());
         Step::Key
     }
 
@@ -190,7 +185,7 @@ impl Walk<'_, '_, '_> {
             Check::Sound => MAX_UNTAKEN_DEPTH,
             Check::Super => MAX_DEPTH,
         };
-        if self.work.open.len() >= most {
+        if self.work.open.len() + self.around >= most {
             let limit = most as u64;
             self.flaw(self.scanner.at, NestedFlaw::Depth { limit });
         }
@@ -287,26 +282,8 @@ impl Walk<'_, '_, '_> {
         if self.check == Check::Grammar {
             return;
         }
-        let (mark, start, end) = match span.escapes {
-            Escapes::None => {
-                let written = &self.scanner.piece()[span.start..span.end];
-                (mark(written), span.start, span.end)
-            }
-            Escapes::Some => {
-                let start = self.work.rewritten.len();
-                self.work.rewritten.push_str(&self.work.scratch);
-                let text = &self.work.rewritten.as_bytes()[start..];
-                (mark(text), start, self.work.rewritten.len())
-            }
-        };
-        let place = |byte: usize| u32::try_from(byte).expect("a chunk has less than 4 GiB");
-        self.work.keys.push(Key {
-            mark,
-            start: place(start),
-            end: place(end),
-            escapes: span.escapes,
-            at: place(at),
-        });
+        let piece = self.scanner.piece();
+        self.work.keys.note(piece, at, span, &self.work.scratch);
     }
 
     /// Looks for a key that the object just closed has twice.
@@ -316,55 +293,8 @@ impl Walk<'_, '_, '_> {
             .objects
             .pop()
             .expect("every open object has a place");
-        let (piece, rewritten) = (self.scanner.piece(), self.work.rewritten.as_bytes());
-        let keys = &mut self.work.keys[first..];
-        let text = |key: &Key| {
-            let span = key.start as usize..key.end as usize;
-            match key.escapes {
-                Escapes::None => &piece[span],
-                Escapes::Some => &rewritten[span],
-            }
-        };
-        let equal = |left: &Key, right: &Key| left.mark == right.mark && text(left) == text(right);
-        let mut twice: Option<u32> = None;
-        if keys.len() <= FEW_KEYS {
-            for (place, key) in keys.iter().enumerate() {
-                if keys[..place].iter().any(|former| equal(former, key)) {
-                    twice = Some(key.at);
-                    break;
-                }
-            }
-        } else {
-            // Ordered by text too where marks agree, so that keys made to agree cost no more
-            keys.sort_unstable_by(|left, right| {
-                let marks = left.mark.cmp(&right.mark);
-                marks.then_with(|| text(left).cmp(text(right)).then(left.at.cmp(&right.at)))
-            });
-            for pair in keys.windows(2) {
-                if equal(&pair[0], &pair[1]) {
-                    twice = Some(twice.map_or(pair[1].at, |at| at.min(pair[1].at)));
-                }
-            }
+        if let Some((at, key)) = self.work.keys.close(self.scanner.piece(), first) {
+            self.flaw(at, NestedFlaw::DuplicateKey { key });
         }
-        if let Some(at) = twice {
-            let key = keys.iter().find(|key| key.at == at).map(text);
-            let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
-            let key = key.into_boxed_str();
-            self.flaw(at as usize, NestedFlaw::DuplicateKey { key });
-        }
-        self.work.keys.truncate(first);
     }
-}
-
-/// A number that is equal for equal keys and mostly differs for others.
-fn mark(key: &[u8]) -> u64 {
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let word = |bytes: &[u8]| {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(padded)
-    };
-    let head = word(&key[..key.len().min(8)]);
-    let tail = word(&key[key.len().saturating_sub(8)..]);
-    (head.wrapping_mul(SPREAD) ^ tail.rotate_left(32)).wrapping_add(key.len() as u64)
 }

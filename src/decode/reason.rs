@@ -44,6 +44,15 @@ pub enum Reason {
         /// The key
         key: Box<str>,
     },
+    /// A column is lifted out of an object, and something else stands there
+    NoPath {
+        /// The column
+        column: Box<str>,
+        /// The keys that lead to what stands there, with dots between them
+        key: Box<str>,
+        /// What it is
+        found: Found,
+    },
     /// A column that takes no NULL has no value
     Missing {
         /// The column
@@ -201,6 +210,7 @@ impl Reason {
             Self::DuplicateKey { .. } => "duplicate_key",
             Self::FoldedKey { .. } => "folded_key",
             Self::UnknownKey { .. } => "unknown_key",
+            Self::NoPath { .. } => "path",
             Self::Missing { .. } => "not_null",
             Self::Mismatch { .. } => "type",
             Self::TooLong { .. } => "too_long",
@@ -224,7 +234,8 @@ impl Reason {
             | Self::FoldedKey { key, .. }
             | Self::UnknownKey { key }
             | Self::Nested { key, .. } => Some(key),
-            Self::Missing { column }
+            Self::NoPath { column, .. }
+            | Self::Missing { column }
             | Self::Mismatch { column, .. }
             | Self::TooLong { column, .. }
             | Self::Undeclared { column } => Some(column),
@@ -254,6 +265,12 @@ impl fmt::Display for Reason {
                 show(key)
             ),
             Self::UnknownKey { key } => write!(f, "no column for key {}", show(key)),
+            Self::NoPath { column, key, found } => write!(
+                f,
+                "column {} is lifted out of key {}, whose value is {found}",
+                show(column),
+                show(key)
+            ),
             Self::Missing { column } => {
                 write!(f, "no value for column {}, which is not null", show(column))
             }

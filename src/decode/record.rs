@@ -3,15 +3,20 @@
 use arrow::array::{Array, ArrayRef};
 
 use super::columns::{Bool, Columns, Refusal};
+use super::given::Given;
 use super::keys::{Belongs, Keys, START, Slot};
+use super::keyset::KeySet;
+use super::lift::{Object, Others, Tree, close};
 use super::nested::{self, Check, Flawed, Work};
 use super::reason::{NestedFlaw, Reason, SyntaxError};
 use super::scan::{Broken, Escapes, Scanner, Span};
 use super::text::{BadText, resolve};
 use super::time;
-use super::{Ignored, MAX_ROW_BYTES, UnknownKeys};
-use crate::facts::{Facts, KeyFacts, MAX_KEYS, Observation, Observed, TextForm, Untracked};
-use crate::schema::{ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Schema};
+use super::{Ignored, MAX_ROW_BYTES, Outgrown, UnknownKeys};
+use crate::facts::{Facts, KeyFacts, Observation, Observed, TextForm, Untracked};
+use crate::schema::{
+    ColumnType, MAX_IDENTIFIER_BYTES, MAX_VARBYTE_BYTES, Nullability, Origin, Schema,
+};
 
 /// Why a record is rejected, and which byte of the piece shows it.
 pub(super) struct Doom {
@@ -20,7 +25,7 @@ pub(super) struct Doom {
 }
 
 /// What makes a member stop: its record is doomed, or the input is no JSON.
-enum Stop {
+pub(super) enum Stop {
     /// The scanner stands after the member
     Doomed(Doom),
     Broken(Broken),
@@ -32,38 +37,52 @@ impl From<Broken> for Stop {
     }
 }
 
+/// Where in a record something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    /// In which object inside the record; `None` for the record itself
+    pub(super) object: Option<usize>,
+    /// Under which of its keys
+    pub(super) slot: Slot,
+}
+
 /// Records of a chunk as they come.
 pub(super) struct Records<'s> {
-    schema: &'s Schema,
-    unknown: UnknownKeys,
-    keys: Keys,
-    columns: Columns,
-    required: Vec<usize>,
+    pub(super) schema: &'s Schema,
+    given: &'s Given,
+    pub(super) unknown: UnknownKeys,
+    pub(super) keys: Keys,
+    pub(super) objects: Vec<Object>,
+    pub(super) columns: Columns,
+    /// Columns that must have a value, and where it stands
+    required: Vec<(usize, Home)>,
+    /// Columns of the line a record begins on
+    lines: Vec<usize>,
     facts: Facts,
     /// For each slot the place of its facts, once it has some
     fact_places: Vec<Option<usize>>,
     /// Of the record being read; they become facts if it is kept
-    observed: Vec<(Slot, Observation)>,
+    pub(super) observed: Vec<(Slot, Observation)>,
     untracked: Untracked,
     /// Columns that are null in the record being read
     nulls: Vec<usize>,
     /// Columns that were null in a record that was kept
     seen_null: Vec<bool>,
-    row_bytes: u64,
+    /// What the source gives each of its records
+    given_bytes: u64,
+    pub(super) row_bytes: u64,
     /// In bytes as written
     longest_record: usize,
-    work: Work,
-    scratch: String,
-    /// For each slot how often its value was left out
-    ignored: Vec<u64>,
-    /// Slots whose value is left out of the record being read
-    passed_over: Vec<Slot>,
-    /// Values left out whose keys are not tracked
-    ignored_untracked: u64,
+    pub(super) work: Work,
+    pub(super) scratch: String,
+    /// Keys that are not tracked, of the record being read and the objects in it that are open
+    pub(super) strays: KeySet,
+    /// Whose value is left out of the record being read
+    pub(super) passed_over: Vec<Home>,
     /// The members of the record being read that no column has, as an object not closed yet
-    rest: String,
-    /// Whether some of their keys were not compared with each other
-    is_rest_unchecked: bool,
+    pub(super) rest: String,
+    /// Whether the object that facts are gathered about has something that no column has
+    pub(super) is_left_over: bool,
 }
 
 /// What the records of a chunk gave.
@@ -71,79 +90,129 @@ pub(super) struct Finished {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rows: u64,
     pub(super) seen: Vec<bool>,
+    pub(super) outgrown: Vec<Outgrown>,
     pub(super) facts: Facts,
     pub(super) ignored: Ignored,
 }
 
 impl<'s> Records<'s> {
-    pub(super) fn new(schema: &'s Schema, unknown: UnknownKeys, longest_record: usize) -> Self {
-        let columns = schema.columns.iter().enumerate();
+    pub(super) fn new(
+        schema: &'s Schema,
+        unknown: UnknownKeys,
+        given: &'s Given,
+        longest_record: usize,
+    ) -> Self {
+        let tree = Tree::new(schema, unknown);
+        let columns = || schema.columns.iter().enumerate();
         Self {
-            schema,
-            unknown,
-            keys: Keys::new(schema),
-            columns: Columns::new(schema),
-            required: columns
+            required: columns()
                 .filter(|(_, column)| column.nullability == Nullability::Required)
+                .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
+                .collect(),
+            lines: columns()
+                .filter(|(_, column)| column.origin == Origin::Line)
                 .map(|(place, _)| place)
                 .collect(),
+            schema,
+            given,
+            unknown,
+            keys: tree.keys,
+            objects: tree.objects,
+            columns: Columns::new(schema),
             facts: Facts::default(),
             fact_places: Vec::new(),
             observed: Vec::new(),
             untracked: Untracked::default(),
             nulls: Vec::new(),
             seen_null: vec![false; schema.columns.len()],
+            given_bytes: 0,
             row_bytes: 0,
             longest_record,
             work: Work::default(),
             scratch: String::new(),
-            ignored: Vec::new(),
+            strays: KeySet::default(),
             passed_over: Vec::new(),
-            ignored_untracked: 0,
             rest: String::new(),
-            is_rest_unchecked: false,
+            is_left_over: false,
         }
+    }
+
+    /// Whether a column takes the lines that records begin on.
+    #[inline]
+    pub(super) fn wants_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// The records that follow are of this source.
+    pub(super) fn begin_source(&mut self, source: u32) {
+        self.columns.begin_source(source);
+        self.given_bytes = self.given.row_bytes(source);
     }
 
     /// What all records gave together.
     pub(super) fn finish(self) -> Finished {
-        let (columns, rows) = self.columns.finish();
-        let seen = self.seen_null.iter().zip(&columns);
-        let by_key = (0..)
-            .zip(&self.ignored)
-            .filter(|(_, count)| **count > 0)
-            .map(|(slot, count)| (self.keys.name(slot).into(), *count))
-            .collect();
+        let ignored = self.ignored();
+        let rows = self.columns.finish(self.given);
+        let seen = self.seen_null.iter().zip(&rows.arrays);
         Finished {
-            rows,
             seen: seen
                 .map(|(null, array)| *null || array.null_count() < array.len())
                 .collect(),
-            columns,
+            columns: rows.arrays,
+            rows: rows.count,
+            outgrown: rows.outgrown,
             facts: self.facts,
-            ignored: Ignored {
-                by_key,
-                others: self.ignored_untracked,
-            },
+            ignored,
         }
     }
 
-    /// Reads the value that begins here as a record. If it is rejected, or not JSON, it leaves
-    /// nothing behind.
-    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<Doom>, Broken> {
+    fn ignored(&self) -> Ignored {
+        let mut ignored = Ignored::default();
+        for (slot, count) in self.keys.left_out() {
+            let (belongs, name) = match slot {
+                START => (self.keys.others(), None),
+                slot => (self.keys.belongs(slot), Some(self.keys.name(slot))),
+            };
+            let left_out = match belongs {
+                Belongs::Excluded => &mut ignored.excluded,
+                _ => &mut ignored.unknown,
+            };
+            left_out.count_under(name.map(Into::into), count);
+        }
+        for object in &self.objects {
+            let left_out = match object.others {
+                Others::Excluded => &mut ignored.excluded,
+                _ => &mut ignored.unknown,
+            };
+            for (slot, count) in object.keys.left_out() {
+                let path = || format!("{}.{}", object.path, object.keys.name(slot));
+                left_out.count_under((slot != START).then(|| path().into()), count);
+            }
+        }
+        ignored
+    }
+
+    /// Reads the value that begins here, on this line, as a record. If it is rejected, or not JSON,
+    /// it leaves nothing behind.
+    pub(super) fn read(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        line: u64,
+    ) -> Result<Option<Doom>, Broken> {
         let start = scanner.at;
         let known = self.keys.count();
         self.keys.begin_record();
         self.observed.clear();
         self.nulls.clear();
         self.untracked = Untracked::default();
-        self.row_bytes = 0;
+        self.row_bytes = self.given_bytes;
         self.passed_over.clear();
         self.rest.clear();
-        self.is_rest_unchecked = false;
+        self.strays.clear();
         let outcome = self
             .object(scanner)
             .and_then(|()| self.store_rest(start))
+            .and_then(|()| self.store_line(start, line))
             .and_then(|()| self.check_row(start, scanner.at));
         match outcome {
             Ok(()) => {
@@ -153,6 +222,9 @@ impl<'s> Records<'s> {
             Err(stop) => {
                 self.columns.drop_row();
                 self.keys.forget_since(known);
+                for object in &mut self.objects {
+                    object.forget(self.keys.attempt());
+                }
                 match stop {
                     Stop::Doomed(doom) => Ok(Some(doom)),
                     Stop::Broken(broken) => Err(broken),
@@ -178,15 +250,10 @@ impl<'s> Records<'s> {
             self.facts.keys[place].observe(observation);
         }
         self.facts.untracked.merge(&self.untracked);
-        for slot in &self.passed_over {
-            match slot {
-                &START => self.ignored_untracked += 1,
-                slot => {
-                    if self.ignored.len() <= *slot {
-                        self.ignored.resize(*slot + 1, 0);
-                    }
-                    self.ignored[*slot] += 1;
-                }
+        for home in &self.passed_over {
+            match home.object {
+                Some(object) => self.objects[object].keys.leave_out(home.slot),
+                None => self.keys.leave_out(home.slot),
             }
         }
     }
@@ -203,8 +270,8 @@ impl<'s> Records<'s> {
                 },
             }));
         }
-        for column in &self.required {
-            if !self.keys.has_column(*column) {
+        for (column, home) in &self.required {
+            if !self.has(*home) {
                 return Err(self.missing(start, *column));
             }
         }
@@ -220,6 +287,28 @@ impl<'s> Records<'s> {
         Ok(())
     }
 
+    /// Whether the record being read has the key.
+    #[inline]
+    fn has(&self, home: Home) -> bool {
+        let attempt = self.keys.attempt();
+        match home.object {
+            Some(object) => self.objects[object].keys.was_seen(home.slot, attempt),
+            None => self.keys.was_seen(home.slot, attempt),
+        }
+    }
+
+    /// The line the record begins on, into columns that take it.
+    #[inline]
+    fn store_line(&mut self, start: usize, line: u64) -> Result<(), Stop> {
+        for column in &self.lines {
+            match self.columns.whole(*column, line) {
+                Ok(bytes) => self.row_bytes += bytes,
+                Err(refusal) => return Err(self.refused(start, *column, refusal)),
+            }
+        }
+        Ok(())
+    }
+
     #[cold]
     fn missing(&self, at: usize, column: usize) -> Stop {
         let column = self.schema.columns[column].name.as_str().into();
@@ -230,10 +319,28 @@ impl<'s> Records<'s> {
     fn object(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Stop> {
         if scanner.peek() != b'{' {
             let (at, found) = (scanner.at, scanner.kind());
-            nested::value(scanner, &mut self.work, Check::Grammar)?;
+            nested::skip(scanner, &mut self.work)?;
             let reason = Reason::NotObject { found };
             return Err(Stop::Doomed(Doom { at, reason }));
         }
+        self.members(scanner, Self::member)?;
+        match close(&mut self.strays, scanner, 0) {
+            None => Ok(()),
+            Some((at, key)) => {
+                let reason = Reason::DuplicateKey { key };
+                Err(Stop::Doomed(Doom { at, reason }))
+            }
+        }
+    }
+
+    /// The members of the object that begins here, each by `member`, which is told the key before
+    /// and gives its own.
+    #[inline(always)]
+    pub(super) fn members<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        mut member: impl FnMut(&mut Self, &mut Scanner<'a>, Slot) -> Result<Slot, Stop>,
+    ) -> Result<(), Stop> {
         scanner.at += 1;
         scanner.skip_space();
         if scanner.peek() == b'}' {
@@ -242,7 +349,7 @@ impl<'s> Records<'s> {
         }
         let mut last = START;
         loop {
-            last = match self.member(scanner, last) {
+            last = match member(self, scanner, last) {
                 Ok(slot) => slot,
                 Err(Stop::Doomed(doom)) => {
                     nested::rest_of_object(scanner, &mut self.work)?;
@@ -284,19 +391,23 @@ impl<'s> Records<'s> {
         let slot = match slot {
             Ok(slot) => slot,
             Err(Some(doom)) => {
-                nested::value(scanner, &mut self.work, Check::Grammar)?;
+                nested::skip(scanner, &mut self.work)?;
                 return Err(Stop::Doomed(doom));
             }
             // Not tracked
             Err(None) => {
+                let home = Home {
+                    object: None,
+                    slot: START,
+                };
                 match self.unknown {
-                    UnknownKeys::Rest(column) => {
-                        self.is_rest_unchecked = true;
-                        self.keep_member(scanner, at, column)?
+                    _ if self.keys.others() == Belongs::Excluded => {
+                        self.pass_over(scanner, at, home)?
                     }
-                    UnknownKeys::Ignore => self.pass_over(scanner, at, START)?,
+                    UnknownKeys::Rest(column) => self.keep_member(scanner, None, at, column)?,
+                    UnknownKeys::Ignore => self.pass_over(scanner, at, home)?,
                     // No schema will come of it, but the record is kept
-                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, at)?,
+                    UnknownKeys::Collect | UnknownKeys::Reject => self.judge(scanner, None, at)?,
                 }
                 return Ok(last);
             }
@@ -306,18 +417,18 @@ impl<'s> Records<'s> {
                 at,
                 reason: self.repeated(scanner, slot, first, at),
             };
-            nested::value(scanner, &mut self.work, Check::Grammar)?;
+            nested::skip(scanner, &mut self.work)?;
             return Err(Stop::Doomed(doom));
         }
         match self.keys.belongs(slot) {
-            Belongs::Column(column) if self.unknown != UnknownKeys::Rest(column) => {
-                self.store(scanner, slot, column)?
-            }
-            _ => match self.unknown {
+            Belongs::Column(column) => self.store(scanner, column)?,
+            Belongs::Object(object) => self.lift_key(scanner, slot, object, at)?,
+            Belongs::Excluded => self.pass_over(scanner, at, Home { object: None, slot })?,
+            Belongs::Nowhere => match self.unknown {
                 UnknownKeys::Collect => self.observe(scanner, slot)?,
-                UnknownKeys::Reject => self.refuse_unknown(scanner, at)?,
-                UnknownKeys::Ignore => self.pass_over(scanner, at, slot)?,
-                UnknownKeys::Rest(column) => self.keep_member(scanner, at, column)?,
+                UnknownKeys::Reject => self.refuse_unknown(scanner, None, at)?,
+                UnknownKeys::Ignore => self.pass_over(scanner, at, Home { object: None, slot })?,
+                UnknownKeys::Rest(column) => self.keep_member(scanner, None, at, column)?,
             },
         }
         Ok(slot)
@@ -339,22 +450,22 @@ impl<'s> Records<'s> {
                 return Ok(Err(Some(Doom { at, reason })));
             }
         };
-        let is_full = self.keys.count() > self.schema.columns.len() + MAX_KEYS;
-        let is_untrackable = text.len() > MAX_IDENTIFIER_BYTES || is_full;
+        let is_long = text.len() > MAX_IDENTIFIER_BYTES;
         let slot = match self.keys.find(text) {
             Some(slot) => slot,
-            None if self.unknown == UnknownKeys::Reject && is_untrackable => {
-                let key = shortened(text);
-                let reason = Reason::UnknownKey { key };
-                return Ok(Err(Some(Doom { at, reason })));
-            }
-            None if text.len() > MAX_IDENTIFIER_BYTES => {
-                let longest = self.untracked.longest_name.max(Some(text.len() as u64));
-                self.untracked.longest_name = longest;
-                return Ok(Err(None));
-            }
-            None if is_full => {
-                self.untracked.excess = true;
+            None if is_long || self.keys.is_full() => {
+                let is_excluded = self.keys.others() == Belongs::Excluded;
+                if self.unknown == UnknownKeys::Reject && !is_excluded {
+                    let key = shortened(text);
+                    let reason = Reason::UnknownKey { key };
+                    return Ok(Err(Some(Doom { at, reason })));
+                }
+                if is_long && !is_excluded {
+                    let longest = self.untracked.longest_name.max(Some(text.len() as u64));
+                    self.untracked.longest_name = longest;
+                }
+                self.untracked.excess |= !is_long && !is_excluded;
+                self.strays.note(scanner.piece(), at, span, text);
                 return Ok(Err(None));
             }
             None => self.keys.add(text),
@@ -365,101 +476,6 @@ impl<'s> Records<'s> {
         };
         self.keys.learn(last, slot, written);
         Ok(Ok(slot))
-    }
-
-    /// The value of a key that no column has, left out: counted, unless it is null.
-    fn pass_over(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        key_at: usize,
-        slot: Slot,
-    ) -> Result<(), Stop> {
-        if scanner.peek() == b'n' {
-            return Ok(scanner.word(b"null")?);
-        }
-        self.judge(scanner, key_at)?;
-        self.passed_over.push(slot);
-        Ok(())
-    }
-
-    /// Goes past a value that no column takes, which must be sound all the same.
-    fn judge(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
-        match nested::value(scanner, &mut self.work, Check::Sound)? {
-            None => Ok(()),
-            Some(flawed) => {
-                let key = written(scanner, key_at).unwrap_or_default();
-                Err(Stop::Doomed(flawed_value(flawed, &key)))
-            }
-        }
-    }
-
-    /// The member whose key stands at `key_at` and whose value begins here, kept for the column of
-    /// all such members.
-    fn keep_member(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        key_at: usize,
-        column: usize,
-    ) -> Result<(), Stop> {
-        let key_end = {
-            let mut key = scanner.back_at(key_at);
-            key.string()?;
-            key.at
-        };
-        let name = &self.schema.columns[column].name;
-        let json = nested_text(scanner, &mut self.work, name)?;
-        let key = scanner.text(key_at, key_end);
-        let key = key.expect("a key that was found is UTF-8");
-        self.rest.push(if self.rest.is_empty() { '{' } else { ',' });
-        self.rest.push_str(key);
-        self.rest.push(':');
-        self.rest.push_str(json);
-        Ok(())
-    }
-
-    /// The members that were kept, as one value. NULL if there are none.
-    fn store_rest(&mut self, start: usize) -> Result<(), Stop> {
-        let UnknownKeys::Rest(column) = self.unknown else {
-            return Ok(());
-        };
-        if self.rest.is_empty() {
-            return Ok(());
-        }
-        self.rest.push('}');
-        if self.is_rest_unchecked {
-            let mut members = Scanner::new(self.rest.as_bytes());
-            let flawed = nested::value(&mut members, &mut self.work, Check::Super)?;
-            if let Some(flawed) = flawed {
-                let mut doom = flawed_value(flawed, &self.schema.columns[column].name);
-                doom.at = start;
-                return Err(Stop::Doomed(doom));
-            }
-        }
-        let (bytes, limit) = (self.rest.len() as u64, u64::from(MAX_VARBYTE_BYTES));
-        if bytes > limit {
-            let refusal = Refusal::TooLong { bytes, limit };
-            return Err(self.refused(start, column, refusal));
-        }
-        self.row_bytes += self.columns.nested(column, &self.rest);
-        let slot = self.keys.of_column(column);
-        let observation = Observation {
-            value: Observed::Nested,
-            json_bytes: bytes,
-        };
-        self.observed.push((slot, observation));
-        Ok(())
-    }
-
-    /// The value of a key that no column may do without: with a null nothing is lost.
-    #[cold]
-    fn refuse_unknown(&mut self, scanner: &mut Scanner<'_>, key_at: usize) -> Result<(), Stop> {
-        if scanner.peek() == b'n' {
-            return Ok(scanner.word(b"null")?);
-        }
-        let key = written(scanner, key_at).unwrap_or_default();
-        nested::value(scanner, &mut self.work, Check::Grammar)?;
-        let reason = Reason::UnknownKey { key };
-        Err(Stop::Doomed(Doom { at: key_at, reason }))
     }
 
     /// Why a record may not have the key at `at` after the one at `first`.
@@ -476,7 +492,7 @@ impl<'s> Records<'s> {
 
     /// A value into its column.
     #[inline(always)]
-    fn store(&mut self, scanner: &mut Scanner<'_>, slot: Slot, column: usize) -> Result<(), Stop> {
+    pub(super) fn store(&mut self, scanner: &mut Scanner<'_>, column: usize) -> Result<(), Stop> {
         let at = scanner.at;
         let definition = &self.schema.columns[column];
         let first = scanner.peek();
@@ -489,14 +505,17 @@ impl<'s> Records<'s> {
             return Ok(());
         }
         if definition.target == ColumnType::Super {
-            return self.store_nested(scanner, slot, column);
+            return self.store_nested(scanner, column);
         }
         let stored = match first {
             b'"' => {
                 let span = scanner.string()?;
                 match resolve(scanner, span, &mut self.scratch) {
                     Ok(text) => self.columns.text(column, text),
-                    Err(bad) => return Err(self.bad_text(slot, bad)),
+                    Err(bad) => {
+                        let key = self.schema.columns[column].origin.shown_key();
+                        return Err(bad_text(&key, bad));
+                    }
                 }
             }
             b'-' | b'0'..=b'9' => {
@@ -513,7 +532,7 @@ impl<'s> Records<'s> {
             }
             b'{' | b'[' => {
                 let found = scanner.kind();
-                nested::value(scanner, &mut self.work, Check::Grammar)?;
+                nested::skip(scanner, &mut self.work)?;
                 Err(self.columns.refuse_nested(column, found))
             }
             _ => return Err(scanner.unexpected(SyntaxError::ExpectedValue).into()),
@@ -528,7 +547,7 @@ impl<'s> Records<'s> {
     }
 
     #[cold]
-    fn refused(&self, at: usize, column: usize, refusal: Refusal) -> Stop {
+    pub(super) fn refused(&self, at: usize, column: usize, refusal: Refusal) -> Stop {
         let definition = &self.schema.columns[column];
         let column = definition.name.as_str().into();
         let reason = match refusal {
@@ -547,35 +566,25 @@ impl<'s> Records<'s> {
         Stop::Doomed(Doom { at, reason })
     }
 
-    #[cold]
-    fn bad_text(&self, slot: Slot, bad: BadText) -> Stop {
-        let key = Some(shortened(self.keys.name(slot)));
-        let reason = Reason::Text {
-            key,
-            flaw: bad.flaw,
-        };
-        Stop::Doomed(Doom { at: bad.at, reason })
+    fn store_nested(&mut self, scanner: &mut Scanner<'_>, column: usize) -> Result<(), Stop> {
+        match nested_text(scanner, &mut self.work, 0)? {
+            Ok(json) => {
+                self.row_bytes += self.columns.nested(column, json);
+                Ok(())
+            }
+            Err(unheld) => {
+                let definition = &self.schema.columns[column];
+                Err(unheld.stop(&definition.origin.shown_key(), &definition.name))
+            }
+        }
     }
 
-    fn store_nested(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        slot: Slot,
-        column: usize,
-    ) -> Result<(), Stop> {
-        let json = self.nested_text(scanner, slot)?;
-        self.row_bytes += self.columns.nested(column, json);
-        let observation = Observation {
-            value: Observed::Nested,
-            json_bytes: json.len() as u64,
-        };
-        self.observed.push((slot, observation));
-        Ok(())
-    }
-
-    /// The JSON text of the value that begins here, which SUPER holds.
+    /// The JSON text of the value of this key, which SUPER holds.
     fn nested_text<'a>(&mut self, scanner: &mut Scanner<'a>, slot: Slot) -> Result<&'a str, Stop> {
-        nested_text(scanner, &mut self.work, self.keys.name(slot))
+        nested_text(scanner, &mut self.work, 0)?.map_err(|unheld| {
+            let key = self.keys.name(slot);
+            unheld.stop(key, key)
+        })
     }
 
     /// A value of a key that no column has.
@@ -625,33 +634,65 @@ impl<'s> Records<'s> {
                 form: time::moment(text.as_bytes()).map_or(TextForm::Other, time::Moment::form),
                 bytes: text.len() as u64,
             }),
-            Err(bad) => Err(self.bad_text(slot, bad)),
+            Err(bad) => Err(bad_text(self.keys.name(slot), bad)),
         }
     }
 }
 
-/// The JSON text of the value that begins here, which SUPER holds; `key` is what it stands under.
-fn nested_text<'a>(scanner: &mut Scanner<'a>, work: &mut Work, key: &str) -> Result<&'a str, Stop> {
+/// Why SUPER does not hold a value.
+pub(super) enum Unheld {
+    Flawed(Flawed),
+    TooLong { at: usize, bytes: u64 },
+}
+
+impl Unheld {
+    /// `key` is what the value stands under, `column` where it was to go.
+    #[cold]
+    pub(super) fn stop(self, key: &str, column: &str) -> Stop {
+        Stop::Doomed(match self {
+            Self::Flawed(flawed) => flawed_value(flawed, key),
+            Self::TooLong { at, bytes } => Doom {
+                at,
+                reason: Reason::TooLong {
+                    column: shortened(column),
+                    bytes,
+                    limit: u64::from(MAX_VARBYTE_BYTES),
+                },
+            },
+        })
+    }
+}
+
+/// The JSON text of the value that begins here, which SUPER holds with so many objects around it.
+pub(super) fn nested_text<'a>(
+    scanner: &mut Scanner<'a>,
+    work: &mut Work,
+    around: usize,
+) -> Result<Result<&'a str, Unheld>, Broken> {
     let start = scanner.at;
-    if let Some(flawed) = nested::value(scanner, work, Check::Super)? {
-        return Err(Stop::Doomed(flawed_value(flawed, key)));
+    if let Some(flawed) = nested::value(scanner, work, Check::Super, around)? {
+        return Ok(Err(Unheld::Flawed(flawed)));
     }
     let json = scanner.text(start, scanner.at);
     let json = json.expect("strings are checked to be UTF-8, the rest is ASCII");
-    let (bytes, limit) = (json.len() as u64, u64::from(MAX_VARBYTE_BYTES));
-    if bytes > limit {
-        let reason = Reason::TooLong {
-            column: shortened(key),
-            bytes,
-            limit,
-        };
-        return Err(Stop::Doomed(Doom { at: start, reason }));
+    let bytes = json.len() as u64;
+    if bytes > u64::from(MAX_VARBYTE_BYTES) {
+        return Ok(Err(Unheld::TooLong { at: start, bytes }));
     }
-    Ok(json)
+    Ok(Ok(json))
 }
 
 #[cold]
-fn flawed_value(flawed: Flawed, key: &str) -> Doom {
+fn bad_text(key: &str, bad: BadText) -> Stop {
+    let reason = Reason::Text {
+        key: Some(shortened(key)),
+        flaw: bad.flaw,
+    };
+    Stop::Doomed(Doom { at: bad.at, reason })
+}
+
+#[cold]
+pub(super) fn flawed_value(flawed: Flawed, key: &str) -> Doom {
     let key = shortened(key);
     let (at, flaw) = (flawed.at, flawed.flaw);
     let reason = match flaw {
@@ -666,7 +707,7 @@ fn flawed_value(flawed: Flawed, key: &str) -> Doom {
 
 /// The key that stands at `at`, as it is to be shown.
 #[cold]
-fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
+pub(super) fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
     let mut scanner = scanner.back_at(at);
     let span = scanner.string().ok()?;
     let mut scratch = String::new();
@@ -674,7 +715,7 @@ fn written(scanner: &Scanner<'_>, at: usize) -> Option<Box<str>> {
 }
 
 #[cold]
-fn no_key(scanner: &Scanner<'_>) -> Broken {
+pub(super) fn no_key(scanner: &Scanner<'_>) -> Broken {
     match scanner.peek() {
         b'}' => Broken::new(scanner.at, SyntaxError::TrailingComma),
         _ => scanner.unexpected(SyntaxError::ExpectedKey),
@@ -683,7 +724,7 @@ fn no_key(scanner: &Scanner<'_>) -> Broken {
 
 /// Enough of a key to know it by.
 #[cold]
-fn shortened(key: &str) -> Box<str> {
+pub(super) fn shortened(key: &str) -> Box<str> {
     const KEPT: usize = 160;
     key[..key.floor_char_boundary(KEPT)].into()
 }

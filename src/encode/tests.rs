@@ -40,9 +40,7 @@ fn schema(types: &[ColumnType]) -> Schema {
     let column = |(index, column_type): (usize, &ColumnType)| {
         Column::new(format!("c{index}"), *column_type, Nullability::Nullable)
     };
-    Schema {
-        columns: types.iter().enumerate().map(column).collect(),
-    }
+    Schema::of(types.iter().enumerate().map(column).collect())
 }
 
 /// An array of the type from numbers that stand for its values.

@@ -1,12 +1,13 @@
 //! The target and its ledger before the transaction: looked at, made, adopted.
 
-use crate::database::{self, Session};
+use crate::database::{self, Patience, Session};
 use crate::evolve::Widening;
 use crate::ledger;
 use crate::schema::{Column, ColumnType, Schema};
 use crate::sql::{self, LoadRow};
 
-use super::{LoadError, Target, fits, milliseconds, random_id, take_number};
+use super::transaction::take_number;
+use super::{LoadError, Target, milliseconds, mutex, random_id};
 
 /// A column of the target as the catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,16 +79,10 @@ pub fn takes(table: &Table, schema: &Schema, add: &[Column]) -> bool {
 pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadError> {
     const PURPOSE: &str = "make a column wider";
     let holder = database::connect(&target.endpoint).await?;
-    let patience = sql::set_statement_timeout(milliseconds(target.lock_timeout));
-    for statement in [
-        patience.clone(),
-        sql::begin(),
-        sql::lock_mutex(&target.names),
-    ] {
-        holder.run(super::LOCKING, &statement).await?;
-    }
+    mutex::begin(&holder, target, None).await?;
     let session = database::connect(&target.endpoint).await?;
-    session.run(PURPOSE, &patience).await?;
+    let bound = sql::set_statement_timeout(milliseconds(target.lock_timeout));
+    session.run(PURPOSE, &bound).await?;
     let table = describe(&session, target).await?;
     let mut widened = 0;
     for widening in widenings {
@@ -95,7 +90,8 @@ pub async fn widen(target: &Target, widenings: &[Widening]) -> Result<u64, LoadE
         match now.and_then(|column| column.column_type) {
             Some(ColumnType::Varchar(now)) if now < widening.to => {
                 let statement = sql::widen_column(&target.table, widening);
-                session.run(PURPOSE, &statement).await?;
+                let patience = Patience::with(target.lock_timeout);
+                session.run_with(patience, PURPOSE, &statement).await?;
                 widened += 1;
             }
             _ => {}
@@ -114,7 +110,8 @@ pub async fn look(session: &Session, target: &Target) -> Result<Table, LoadError
     if !ledger_exists(session, target).await? {
         if table.oid.is_some() {
             let rows = session
-                .number(
+                .number_with(
+                    target.patience(),
                     "count the rows of the table",
                     &sql::count_rows(&target.table),
                 )
@@ -188,7 +185,7 @@ pub async fn describe(session: &Session, target: &Target) -> Result<Table, LoadE
     Ok(table)
 }
 
-async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
+pub(super) async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadError> {
     let names = &target.names;
     let answer = session
         .run(
@@ -212,6 +209,16 @@ async fn ledger_exists(session: &Session, target: &Target) -> Result<bool, LoadE
         found = true;
     }
     Ok(found)
+}
+
+/// That there is a ledger to read.
+pub(super) async fn expect_ledger(session: &Session, target: &Target) -> Result<(), LoadError> {
+    match ledger_exists(session, target).await? {
+        true => Ok(()),
+        false => Err(LoadError::NoLedger {
+            table: target.table.clone(),
+        }),
+    }
 }
 
 /// Creates ledger and mutex in one transaction of their own. Of racing creators one wins; the
@@ -254,21 +261,26 @@ pub async fn adopt(
     recorded_at: &str,
 ) -> Result<Adopted, LoadError> {
     let table = describe(session, target).await?;
-    if ledger_exists(session, target).await? {
-        return Ok(Adopted::Already);
+    let names = &target.names;
+    const PURPOSE: &str = "adopt the table";
+    match ledger_exists(session, target).await? {
+        false => create_ledger(session, target).await?,
+        // a ledger without loads may be what a run left that ended here
+        true => {
+            let newest = session.run(PURPOSE, &sql::newest_load(names)).await?;
+            if !newest.rows.is_empty() {
+                return Ok(Adopted::Already);
+            }
+        }
     }
-    create_ledger(session, target).await?;
     let Some(oid) = table.oid else {
         return Ok(Adopted::Empty);
     };
-    let names = &target.names;
-    const PURPOSE: &str = "adopt the table";
-    for statement in [sql::begin(), sql::lock_mutex(names)] {
-        session.run(PURPOSE, &statement).await?;
-    }
+    mutex::begin(session, target, None).await?;
     let number = take_number(session, target).await?;
+    let statement = sql::count_rows(&target.table);
     let rows = session
-        .number(PURPOSE, &sql::count_rows(&target.table))
+        .number_with(target.patience(), PURPOSE, &statement)
         .await?;
     if number != Some(1) || rows == 0 {
         session.run(PURPOSE, &sql::rollback()).await?;
@@ -309,4 +321,49 @@ pub enum Adopted {
     Empty,
     /// A ledger was made and this many rows recorded as what stood there before
     Rows(u64),
+}
+
+/// The columns that the table has already.
+pub(super) fn without(schema: &Schema, add: &[Column]) -> Schema {
+    let mut there = schema.clone();
+    there
+        .columns
+        .retain(|column| !add.iter().any(|new| new.name == column.name));
+    there
+}
+
+/// Whether the table still takes what was staged. From here to the end of the transaction it cannot
+/// be altered.
+pub(super) async fn still_fits(
+    session: &mut Session,
+    target: &Target,
+    schema: &Schema,
+) -> Result<bool, LoadError> {
+    let statement = sql::describe_target(&target.table, schema);
+    let described = match session
+        .describe("look at the table under the lock", &statement)
+        .await
+    {
+        Ok(described) => described,
+        // undefined table or column
+        Err(error) if matches!(error.code(), Some("42P01" | "42703")) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(described.len() == schema.columns.len()
+        && schema
+            .columns
+            .iter()
+            .zip(described)
+            .all(|(column, (_, described))| fits(column, described)))
+}
+
+pub(super) fn fits(column: &Column, described: Option<ColumnType>) -> bool {
+    match (column.target, described) {
+        // described through a function: that the column takes it is the check
+        (ColumnType::Super | ColumnType::Varbyte(_), _) => true,
+        (ColumnType::Varchar(planned), Some(ColumnType::Varchar(now)))
+        | (ColumnType::Char(planned), Some(ColumnType::Char(now))) => now >= planned,
+        (planned, Some(now)) => planned == now,
+        (_, None) => false,
+    }
 }

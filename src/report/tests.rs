@@ -223,7 +223,16 @@ fn an_adoption_in_both_forms() {
         mutex: "public.events_mutex".to_owned(),
         created: true,
         adopted_rows: Some(1),
-        grants: vec!["GRANT INSERT ON public.events TO loader".to_owned()],
+        grants: vec![
+            GrantLines {
+                purpose: "loads that append".to_owned(),
+                statements: vec!["GRANT INSERT ON public.events TO loader;".to_owned()],
+            },
+            GrantLines {
+                purpose: "loads that take rows away".to_owned(),
+                statements: vec!["GRANT DELETE ON public.events TO loader;".to_owned()],
+            },
+        ],
         notes: Vec::new(),
         warnings: Vec::new(),
     };
@@ -234,9 +243,12 @@ fn an_adoption_in_both_forms() {
     adopted 1 row of the table that no load accounts for
 
     for another user to load:
-      GRANT INSERT ON public.events TO loader
+      -- for loads that append
+      GRANT INSERT ON public.events TO loader;
+      -- besides, for loads that take rows away
+      GRANT DELETE ON public.events TO loader;
     "#);
-    assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","ledger":"public.events_ledger","mutex":"public.events_mutex","created":true,"adopted_rows":1,"grants":["GRANT INSERT ON public.events TO loader"],"notes":[],"warnings":[]}"#);
+    assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","ledger":"public.events_ledger","mutex":"public.events_mutex","created":true,"adopted_rows":1,"grants":[{"purpose":"loads that append","statements":["GRANT INSERT ON public.events TO loader;"]},{"purpose":"loads that take rows away","statements":["GRANT DELETE ON public.events TO loader;"]}],"notes":[],"warnings":[]}"#);
 }
 
 #[test]
@@ -317,4 +329,62 @@ fn what_could_steer_a_terminal_is_escaped() {
     ] {
         assert_eq!(escape(text), expected);
     }
+}
+
+#[test]
+fn a_history_in_both_forms() {
+    let line = |load_number, mode: &str, records| HistoryLine {
+        load_number,
+        load_id: format!("{load_number:032x}"),
+        recorded_at: "2026-01-31T12:00:00Z".to_owned(),
+        mode: mode.to_owned(),
+        sources: 2,
+        records,
+        rejected: 0,
+        retired: 0,
+        parts: 1,
+        by: "host \u{1b}a".to_owned(),
+        version: "0.1.0".to_owned(),
+        rejects: None,
+        manifest: Some("s3://b/m.manifest".to_owned()),
+    };
+    let mut report = HistoryReport {
+        format_version: FORMAT_VERSION,
+        table: table(),
+        loads: vec![line(12, "append", 1_234), line(11, "adopt", 7)],
+    };
+    assert_snapshot!(report.text(), @r#"
+    load  recorded at           mode    sources  records  rejected  retired  by          id
+      12  2026-01-31T12:00:00Z  append        2    1,234         0        0  host \x1ba  0000000000000000000000000000000c
+      11  2026-01-31T12:00:00Z  adopt         2        7         0        0  host \x1ba  0000000000000000000000000000000b
+    "#);
+    report.loads.truncate(1);
+    assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","loads":[{"load_number":12,"load_id":"0000000000000000000000000000000c","recorded_at":"2026-01-31T12:00:00Z","mode":"append","sources":2,"records":1234,"rejected":0,"retired":0,"parts":1,"by":"host \u001ba","version":"0.1.0","rejects":null,"manifest":"s3://b/m.manifest"}]}"#);
+    report.loads.clear();
+    assert_snapshot!(report.text(), @"nothing was loaded into public.events");
+}
+
+#[test]
+fn a_cleaning_in_both_forms() {
+    let objects = |count, bytes| ObjectCounts { count, bytes };
+    let report = CleanReport {
+        format_version: FORMAT_VERSION,
+        table: table(),
+        place: "s3://b/stage/0123".to_owned(),
+        dry_run: true,
+        deleted: objects(2, 3_072),
+        named: objects(1, 100),
+        young: objects(0, 0),
+        uploads: 1,
+        objects: vec!["s3://b/stage/0123/a.parquet".to_owned()],
+        warnings: Vec::new(),
+    };
+    assert_snapshot!(report.text(), @r"
+    would delete 2 objects (3.0 KiB) below s3://b/stage/0123
+      s3://b/stage/0123/a.parquet
+      and 1 more
+    kept 1 object (100 B) that the ledger names
+    would give up 1 unfinished upload
+    ");
+    assert_snapshot!(report.json(), @r#"{"format_version":1,"table":"public.events","place":"s3://b/stage/0123","dry_run":true,"deleted":{"count":2,"bytes":3072},"named":{"count":1,"bytes":100},"young":{"count":0,"bytes":0},"uploads":1,"objects":["s3://b/stage/0123/a.parquet"],"warnings":[]}"#);
 }

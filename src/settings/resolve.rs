@@ -103,6 +103,10 @@ pub fn resolve(
         CommandName::Export => export(&mut reader).map(|export| Command::Export(Box::new(export))),
         CommandName::Plan => plan(&mut reader).map(|plan| Command::Plan(Box::new(plan))),
         CommandName::Init => init(&mut reader).map(|init| Command::Init(Box::new(init))),
+        CommandName::History => {
+            history(&mut reader).map(|history| Command::History(Box::new(history)))
+        }
+        CommandName::Clean => clean(&mut reader).map(|clean| Command::Clean(Box::new(clean))),
         CommandName::ConfigShow => Some(Command::ShowSettings(shown(values))),
     };
     match (command, terminal) {
@@ -216,6 +220,61 @@ fn init(reader: &mut Reader<'_>) -> Option<Init> {
         grant,
         database: database?,
         writer,
+    })
+}
+
+fn ledger_place(reader: &mut Reader<'_>) -> Option<LedgerPlace> {
+    let table = reader.required("table", names::table_name);
+    let ledger_schema = reader.optional("ledger-schema", names::identifier);
+    let database = database(reader);
+    Some(LedgerPlace {
+        table: table?,
+        ledger_schema,
+        database: database?,
+    })
+}
+
+fn history(reader: &mut Reader<'_>) -> Option<History> {
+    let place = ledger_place(reader);
+    let limit = reader.required("limit", value::count);
+    Some(History {
+        place: place?,
+        limit: limit?,
+    })
+}
+
+fn clean(reader: &mut Reader<'_>) -> Option<Clean> {
+    let place = ledger_place(reader);
+    let scope = reader.optional("scope", value::plain_text);
+    let client = s3_client(reader);
+    let bucket_owner = reader.optional("bucket-owner", aws::account);
+    let stage = match reader.required("stage", aws::stage_target) {
+        Some(StageTarget::S3 { bucket, prefix }) => Some(S3Stage {
+            client,
+            bucket,
+            prefix,
+            bucket_owner,
+            kms_key: None,
+        }),
+        Some(StageTarget::Directory(_)) => {
+            let invalid = Invalid::because("is a directory, which nobody loads from")
+                .hint("delete it by hand");
+            reader.refuse("stage", invalid);
+            None
+        }
+        None => None,
+    };
+    let older_than = reader.required("older-than", value::duration);
+    let dry_run = reader.required("dry-run", value::switch);
+    Some(Clean {
+        place: place?,
+        scope: scope.unwrap_or_default(),
+        stage: stage?,
+        older_than: older_than?,
+        cleaning: match dry_run? {
+            true => Cleaning::Shown,
+            false => Cleaning::Done,
+        },
     })
 }
 
@@ -368,6 +427,7 @@ fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
     let same_content = reader
         .optional("same-content", value::same_content)
         .unwrap_or(SameContent::Judge);
+    let session_sql = reader.many("session-sql", value::session_statement);
     let pre_sql = reader.many("pre-sql", value::statement);
     let post_sql = reader.many("post-sql", value::statement);
     let keep_parts = reader.required("keep-parts", value::switch);
@@ -380,6 +440,7 @@ fn load(reader: &mut Reader<'_>, stage: Option<S3Stage>) -> Option<Load> {
         mode: mode?,
         on_replaced: on_replaced?,
         same_content,
+        session_sql,
         pre_sql,
         post_sql,
         parts_afterwards: match keep_parts? {
@@ -454,6 +515,8 @@ fn database(reader: &mut Reader<'_>) -> Option<Database> {
     let connect_timeout: Option<Duration> = reader.required("connect-timeout", value::duration);
     let lock_timeout = or_default(reader, "lock-timeout", value::duration_or_none);
     let copy_timeout = or_default(reader, "copy-timeout", value::duration_or_none);
+    let answer_timeout = reader.required("answer-timeout", value::duration);
+    let fence = fence(reader, lock_timeout.flatten());
     Some(Database {
         host: host?,
         host_address,
@@ -466,7 +529,19 @@ fn database(reader: &mut Reader<'_>) -> Option<Database> {
         connect_timeout: connect_timeout?,
         lock_timeout: lock_timeout?,
         copy_timeout: copy_timeout?,
+        answer_timeout: answer_timeout?,
+        fence,
     })
+}
+
+fn fence(reader: &mut Reader<'_>, lock_timeout: Option<Duration>) -> Option<Duration> {
+    let fence = reader.optional("fence", value::duration)?;
+    if lock_timeout.is_some_and(|timeout| fence >= timeout) {
+        let invalid = Invalid::because("is not shorter than --lock-timeout, so it would never come to it")
+            .hint("the mutex is waited for as long as --lock-timeout says, and whoever holds it meanwhile is ended after --fence");
+        reader.refuse("fence", invalid);
+    }
+    Some(fence)
 }
 
 fn port(reader: &mut Reader<'_>) -> Option<u16> {

@@ -12,6 +12,10 @@ pub enum CommandName {
     Plan,
     /// `init`
     Init,
+    /// `history`
+    History,
+    /// `clean`
+    Clean,
     /// `config show`
     ConfigShow,
 }
@@ -121,7 +125,7 @@ pub fn setting(name: &str) -> &'static Setting {
         .expect("settings are asked for by names that are in the table")
 }
 
-use CommandName::{Export, Init, Plan};
+use CommandName::{Clean, Export, History, Init, Plan};
 
 const BASE: Setting = Setting {
     name: "",
@@ -131,7 +135,7 @@ const BASE: Setting = Setting {
     kind: ValueKind::One("TEXT"),
     help: "",
     heading: Heading::Output,
-    commands: &[Export, Plan, Init],
+    commands: &[Export, Plan, Init, History, Clean],
     secrecy: Secrecy::Public,
 };
 const INPUT: Setting = Setting {
@@ -203,7 +207,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("scope"),
         kind: ValueKind::One("TEXT"),
         help: "Part of every source's identity: equal names in two scopes are two sources",
-        commands: &[Export],
+        commands: &[Export, Clean],
         ..INPUT
     },
     Setting {
@@ -223,7 +227,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("SCHEMA.TABLE"),
         help: "The target. Without a schema it is in public; a part in double quotes may hold any \
                character; letters are folded to lower case, as Redshift does",
-        commands: &[Export, Plan, Init],
+        commands: &[Export, Plan, Init, History, Clean],
         ..LOAD
     },
     Setting {
@@ -261,7 +265,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("ledger-schema"),
         kind: ValueKind::One("SCHEMA"),
         help: "Where the ledger and the mutex of the table are; not set, in the table's schema",
-        commands: &[Export, Init],
+        commands: &[Export, Init, History, Clean],
         ..LOAD
     },
     Setting {
@@ -271,6 +275,16 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("USER"),
         help: "Print the statements that let USER load this table; they are not run",
         commands: &[Init],
+        ..LOAD
+    },
+    Setting {
+        name: "limit",
+        variables: &["STAGECOPY_LIMIT"],
+        file_key: Some("limit"),
+        default: Some("20"),
+        kind: ValueKind::One("N"),
+        help: "The most loads that are shown",
+        commands: &[History],
         ..LOAD
     },
     Setting {
@@ -337,6 +351,16 @@ pub static SETTINGS: &[Setting] = &[
         ..LOAD
     },
     Setting {
+        name: "session-sql",
+        variables: &["STAGECOPY_SESSION_SQL"],
+        file_key: Some("session-sql"),
+        kind: ValueKind::Many("SQL"),
+        help: "A statement to run in the load's session before its transaction; one each, may be repeated. \
+               SET query_group, wlm_query_slot_count, analyze_threshold_percent or \
+               enable_result_cache_for_session",
+        ..LOAD
+    },
+    Setting {
         name: "pre-sql",
         variables: &["STAGECOPY_PRE_SQL"],
         file_key: Some("pre-sql"),
@@ -361,6 +385,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("URL"),
         help: "s3://bucket/prefix to load from; or file://DIR to look at the parts, then nothing \
                is loaded",
+        commands: &[Export, Clean],
         ..STAGING
     },
     Setting {
@@ -370,7 +395,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: ValueKind::One("REGION"),
         help: "Region of the buckets; not set, what the AWS profile says. COPY of Parquet cannot \
                cross regions",
-        commands: &[Export],
+        commands: &[Export, Clean],
         ..STAGING
     },
     Setting {
@@ -383,7 +408,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("endpoint-url"),
         kind: ValueKind::One("URL"),
         help: "Another S3 than Amazon's, for tests",
-        commands: &[Export],
+        commands: &[Export, Clean],
         ..STAGING
     },
     Setting {
@@ -393,7 +418,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("false"),
         kind: ValueKind::Switch,
         help: "Allow an endpoint with http:// that is not on this machine",
-        commands: &[Export],
+        commands: &[Export, Clean],
         ..STAGING
     },
     Setting {
@@ -402,6 +427,7 @@ pub static SETTINGS: &[Setting] = &[
         file_key: Some("bucket-owner"),
         kind: ValueKind::One("ACCOUNT"),
         help: "The account, 12 digits, that must own the stage's bucket",
+        commands: &[Export, Clean],
         ..STAGING
     },
     Setting {
@@ -419,6 +445,27 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("false"),
         kind: ValueKind::Switch,
         help: "Do not delete the parts after the load was seen in the ledger",
+        ..STAGING
+    },
+    Setting {
+        name: "older-than",
+        variables: &["STAGECOPY_OLDER_THAN"],
+        file_key: Some("older-than"),
+        default: Some("7d"),
+        kind: ValueKind::One("DURATION"),
+        help: "Delete what was put longer ago than this, by S3's clock (12h, 7d). A run that loads it makes it \
+               again, so choose longer than any run takes",
+        commands: &[Clean],
+        ..STAGING
+    },
+    Setting {
+        name: "dry-run",
+        variables: &["STAGECOPY_DRY_RUN"],
+        file_key: Some("dry-run"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Only say what would be deleted",
+        commands: &[Clean],
         ..STAGING
     },
     // Authorization
@@ -540,13 +587,34 @@ pub static SETTINGS: &[Setting] = &[
         ..DATABASE
     },
     Setting {
+        name: "fence",
+        variables: &["STAGECOPY_FENCE"],
+        file_key: Some("fence"),
+        kind: ValueKind::One("DURATION"),
+        help: "While waiting for another load, end its database session if it holds the lock for \
+               longer than this: meant for sessions that are dead. Not set, a run ends no session \
+               but one that it lost itself",
+        commands: &[Export, Init],
+        ..DATABASE
+    },
+    Setting {
         name: "copy-timeout",
         variables: &["STAGECOPY_COPY_TIMEOUT"],
         file_key: Some("copy-timeout"),
         default: Some("none"),
         kind: ValueKind::One("DURATION|none"),
-        help: "How long the COPY may take",
-        commands: &[Export],
+        help: "How long the COPY may take, and each other statement that works on rows",
+        commands: &[Export, Init],
+        ..DATABASE
+    },
+    Setting {
+        name: "answer-timeout",
+        variables: &["STAGECOPY_ANSWER_TIMEOUT"],
+        file_key: Some("answer-timeout"),
+        default: Some("5m"),
+        kind: ValueKind::One("DURATION"),
+        help: "How long any other statement may go unanswered; after that the connection counts as \
+               lost, and what became of the load is found out over another",
         ..DATABASE
     },
     Setting {

@@ -331,7 +331,7 @@ pub fn plain_text(text: &str) -> Read<String> {
 pub fn duration(text: &str) -> Read<Duration> {
     let invalid = || {
         Invalid::because(format!(
-            "{} is not a duration like 30s, 10m or 2h",
+            "{} is not a duration like 30s, 10m, 2h or 7d",
             quote(text)
         ))
     };
@@ -342,6 +342,7 @@ pub fn duration(text: &str) -> Read<Duration> {
         "s" => number.checked_mul(1_000),
         "m" => number.checked_mul(60_000),
         "h" => number.checked_mul(3_600_000),
+        "d" => number.checked_mul(86_400_000),
         _ => None,
     };
     match milliseconds {
@@ -482,6 +483,58 @@ pub fn statement(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
+/// Parameters that `--session-sql` may set: which queue a load runs in and what it is called there. Others change what
+/// the load's statements mean, or how long they may take.
+///
+/// Redshift: Configuration reference, SET.
+const SESSION_PARAMETERS: &[&str] = &[
+    "query_group",
+    "wlm_query_slot_count",
+    "analyze_threshold_percent",
+    "enable_result_cache_for_session",
+];
+
+/// One statement for `--session-sql`: `SET name TO value`, without a semicolon at its end. The value is a bare word, a
+/// number, or a text in single quotes that holds neither quotes nor backslashes.
+pub fn session_statement(text: &str) -> Read<String> {
+    let text = text
+        .trim_end_matches(|c: char| c.is_whitespace() || c == ';')
+        .trim_start();
+    let refused = || {
+        let names = SESSION_PARAMETERS.join(", ");
+        Invalid::because(format!("{} is not SET with one of {names}", quote(text))).hint(
+            "like SET query_group TO 'etl'; other statements run beside the COPY, see --pre-sql",
+        )
+    };
+    let mut words = text.splitn(3, char::is_whitespace);
+    let (Some(set), Some(name), Some(rest)) = (words.next(), words.next(), words.next()) else {
+        return Err(refused());
+    };
+    let rest = rest.trim_start();
+    let value = match rest.split_at_checked(2) {
+        Some((to, value))
+            if to.eq_ignore_ascii_case("to") && value.starts_with([' ', '\t', '\'']) =>
+        {
+            value
+        }
+        _ => rest.strip_prefix('=').ok_or_else(refused)?,
+    };
+    let value = value.trim_start();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let is_value = match value.strip_prefix('\'') {
+        Some(quoted) => quoted.strip_suffix('\'').is_some_and(|inner| {
+            !inner.contains(|c: char| matches!(c, '\'' | '\\') || c.is_control())
+        }),
+        None => !value.is_empty() && value.chars().all(is_word),
+    };
+    let name = name.to_ascii_lowercase();
+    if !set.eq_ignore_ascii_case("set") || !SESSION_PARAMETERS.contains(&name.as_str()) || !is_value
+    {
+        return Err(refused());
+    }
+    Ok(format!("SET {name} TO {value}"))
+}
+
 /// A filter for log lines: levels, and levels of modules, between commas.
 pub fn log_filter(text: &str) -> Read<String> {
     // the parser would take a misspelt level for a module
@@ -564,6 +617,7 @@ mod tests {
             ("30s", Some(30_000)),
             ("10m", Some(600_000)),
             ("2h", Some(7_200_000)),
+            ("7d", Some(604_800_000)),
             ("0s", None),
             ("10", None),
             ("1.5h", None),
@@ -612,6 +666,43 @@ mod tests {
             "with x as (select 1) select 1",
         ] {
             assert!(statement(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_set_up_and_nothing_else() {
+        for (text, expected) in [
+            ("SET query_group TO 'etl'", "SET query_group TO 'etl'"),
+            (
+                " set Query_Group to 'a b; c' ;",
+                "SET query_group TO 'a b; c'",
+            ),
+            ("SET query_group = etl", "SET query_group TO etl"),
+            ("SET query_group TO DEFAULT", "SET query_group TO DEFAULT"),
+            (
+                "SET wlm_query_slot_count TO 3",
+                "SET wlm_query_slot_count TO 3",
+            ),
+        ] {
+            assert_eq!(session_statement(text), Ok(expected.to_owned()), "{text}");
+        }
+        for text in [
+            "",
+            "SET query_group",
+            "SET query_group TO",
+            "SET query_group TO 'a'; COMMIT",
+            "SET query_group TO 'a' || 'b'",
+            "SET query_group TO 'a\\'",
+            "SET query_group 'a'",
+            "SET query_group toetl",
+            "SET search_path TO x",
+            "SET statement_timeout TO 0",
+            "SET SESSION AUTHORIZATION admin",
+            "SET TRANSACTION READ ONLY",
+            "SELECT 1",
+            "RESET ALL",
+        ] {
+            assert!(session_statement(text).is_err(), "{text}");
         }
     }
 

@@ -55,6 +55,8 @@ fn help_and_version() {
     assert_snapshot!("help_of_export", run(&["export", "--help"], &[]));
     assert_snapshot!("help_of_plan", run(&["plan", "--help"], &[]));
     assert_snapshot!("help_of_init", run(&["init", "--help"], &[]));
+    assert_snapshot!("help_of_history", run(&["history", "--help"], &[]));
+    assert_snapshot!("help_of_clean", run(&["clean", "--help"], &[]));
     assert_snapshot!(run(&["--version"], &[]), @r#"
     exit code 0
     ----- standard output

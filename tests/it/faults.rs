@@ -2,8 +2,8 @@
 //! an exit code is never a lie. Each case has a table, a stage and a name of its own, so that all of them
 //! share one stack.
 //!
-//! Silence for good (`black-hole`, `answer-lost`) is not in the sweeps: the kernel of a silent server still
-//! acknowledges, so the program waits until it is interrupted, which is what is tested.
+//! Silence for good (`black-hole`, `answer-lost`) ends by the program's own bounds, which are short here: the kernel of
+//! a silent server still acknowledges.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -60,6 +60,15 @@ impl Case {
         command
     }
 
+    /// The same with little patience.
+    fn hasty(&self) -> Command {
+        let mut command = self.command();
+        for (bound, time) in [("answer", "3s"), ("lock", "10s"), ("copy", "5s")] {
+            command.args([&format!("--{bound}-timeout"), time]);
+        }
+        command
+    }
+
     fn rows(&self) -> String {
         let there = sql(&format!(
             "SELECT COUNT(*) FROM pg_class WHERE relname = '{}'",
@@ -85,7 +94,7 @@ impl Case {
     /// One run under the faults, and one without. Tells how the first ended.
     fn survive(&self, rules: &str) -> Option<i32> {
         let faults = self.faults(rules);
-        let first = run(&mut self.command());
+        let first = run(&mut self.hasty());
         let fired = faults.fired();
         drop(faults);
         assert!(
@@ -123,7 +132,8 @@ impl Case {
 }
 
 /// Faults that the program meets in the same way as another of its list: left to the long tier, but for those of a COMMIT.
-const ALIKE: [&str; 5] = [
+const ALIKE: [&str; 6] = [
+    "answer-lost",
     "internal-error",
     "delay 0.3",
     "split-bytes",
@@ -176,9 +186,11 @@ const LOOKED_AT: [(&str, i32); 8] = [
 ];
 
 /// Under the lock every one of them is made good.
-const IN_TRANSACTION: [(&str, i32); 8] = [
+const IN_TRANSACTION: [(&str, i32); 10] = [
     ("before", 0),
     ("after", 0),
+    ("black-hole", 0),
+    ("answer-lost", 0),
     ("delay 0.3", 0),
     ("split-bytes", 0),
     ("error 57P01", 0),
@@ -187,12 +199,13 @@ const IN_TRANSACTION: [(&str, i32); 8] = [
     ("error 40001", 0),
 ];
 
-/// Before the load's transaction they end the run, and nothing was loaded.
-const OUTSIDE: [(&str, i32); 4] = [
-    ("before", 1),
-    ("after", 1),
-    ("error 57P01", 1),
-    ("error 40001", 1),
+/// Before the load's transaction they have no effect, or the same when done twice: it is tried again.
+const OUTSIDE: [(&str, i32); 5] = [
+    ("before", 0),
+    ("after", 0),
+    ("black-hole", 0),
+    ("error 57P01", 0),
+    ("error 40001", 0),
 ];
 
 #[test]
@@ -253,7 +266,7 @@ fn the_ledgers_insert_and_commit_meet_each_fault() {
 fn reads_meet_each_fault() {
     // the ledger before the transaction, and the transaction's own
     sweep(Before::Ledger, "db select @ 6", &OUTSIDE);
-    for number in [9, 11] {
+    for number in [9, 12] {
         sweep(
             Before::Ledger,
             &format!("db select @ {number}"),
@@ -269,6 +282,56 @@ fn the_first_load_into_no_table_meets_each_fault() {
     }
     for what in ["begin @ 2", "create @ 3", "insert @ 2", "commit @ 2"] {
         sweep(Before::Nothing, &format!("db {what}"), &IN_TRANSACTION);
+    }
+}
+
+#[test]
+fn a_session_that_does_not_begin_is_tried_again_within_a_small_budget() {
+    sweep(
+        Before::Ledger,
+        "db connect @",
+        &[
+            ("before", 0),
+            ("error 57P03", 0),
+            ("error 53300", 0),
+            ("error 28000", 1),
+        ],
+    );
+    for (fault, tries) in [("before", 4), ("error 28000", 1)] {
+        let case = Case::new(Before::Ledger);
+        let faults = case.faults(&format!("db connect @ every => {fault}"));
+        run(&mut case.command()).expect(1).hints();
+        assert_eq!(faults.fired().len(), tries, "{fault}");
+    }
+}
+
+#[test]
+fn an_error_after_commit_says_nothing_of_commit() {
+    // certain rollback where COMMIT was not answered; here its answer was there
+    for fault in ["error 53200", "error 40001", "before", "black-hole"] {
+        let case = Case::new(Before::Ledger);
+        let ended = case.survive(&format!("db select *'load'*load_id* @ => {fault}"));
+        assert_eq!(ended, Some(0), "{fault}");
+        let copies = crate::support::copies(&case.stage);
+        assert_eq!(copies.len(), 1, "{fault}: loaded once, found afterwards");
+    }
+}
+
+#[test]
+fn a_certain_rollback_is_tried_again_only_where_that_is_of_use() {
+    for (code, ended) in [
+        ("1023", 0),
+        ("40001", 0),
+        ("40P01", 0),
+        ("42P07", 0),
+        ("42701", 0),
+        ("42501", 1),
+        ("53100", 1),
+        ("57014", 1),
+    ] {
+        let case = Case::new(Before::Ledger);
+        let first = case.survive(&format!("db copy @ => error {code}"));
+        assert_eq!(first, Some(ended), "{code}");
     }
 }
 

@@ -2,10 +2,11 @@
 //! client that is not ours (psql).
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -277,6 +278,128 @@ impl Drop for WriteLock {
     }
 }
 
+/// Runs the statements that `init` printed for a purpose: 0 is what every load needs.
+#[track_caller]
+pub(crate) fn grant(init: &serde_json::Value, purpose: usize) {
+    let statements = &init["grants"][purpose]["statements"];
+    for statement in statements.as_array().expect("a list") {
+        sql(statement.as_str().expect("a statement"));
+    }
+}
+
+/// A statement through the local Redshift in a session that stays open until dropped.
+pub(crate) struct OpenSession(Child);
+
+impl OpenSession {
+    pub(crate) fn with(statements: &str) -> Self {
+        let mut child = psql()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("psql starts");
+        let input = child.stdin.as_mut().expect("a pipe");
+        writeln!(input, "{statements}").expect("psql reads");
+        Self(child)
+    }
+
+    /// Whether psql still runs; it ends with the first failure.
+    pub(crate) fn is_open(&mut self, statement: &str) -> bool {
+        let input = self.0.stdin.as_mut().expect("a pipe");
+        let _ = writeln!(input, "{statement}");
+        std::thread::sleep(Duration::from_millis(500));
+        self.0.try_wait().expect("it can be asked").is_none()
+    }
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// A relay before the database whose connections can be silenced, as a firewall does that forgets them: what is sent
+/// is acknowledged, nothing comes back, and the server does not learn that the client left. Connections made
+/// afterwards are relayed.
+pub(crate) struct Relay {
+    port: u16,
+    silenced: Arc<AtomicU32>,
+}
+
+/// What `Relay::silenced` holds once the relay is dropped.
+const ENDED: u32 = u32::MAX;
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let silenced = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&silenced);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if seen.load(Ordering::Relaxed) == ENDED {
+                    return;
+                }
+                let client = client.expect("a client");
+                let server =
+                    TcpStream::connect(("localhost", variable("PGPORT").parse().expect("a port")))
+                        .expect("the database listens");
+                let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
+                let generation = seen.load(Ordering::Relaxed);
+                for (from, to) in [
+                    (clone(&client), clone(&server)),
+                    (clone(&server), clone(&client)),
+                ] {
+                    let seen = Arc::clone(&seen);
+                    std::thread::spawn(move || relay(from, to, &seen, generation));
+                }
+            }
+        });
+        Self { port, silenced }
+    }
+
+    /// Arguments that lead the program through it; the name stays, for the certificate.
+    pub(crate) fn arguments(&self) -> [String; 4] {
+        [
+            "--hostaddr".to_owned(),
+            "127.0.0.1".to_owned(),
+            "--port".to_owned(),
+            self.port.to_string(),
+        ]
+    }
+
+    /// Silences the connections there are.
+    pub(crate) fn silence(&self) {
+        self.silenced.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.silenced.store(ENDED, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn relay(mut from: TcpStream, mut to: TcpStream, silenced: &AtomicU32, generation: u32) {
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let read = from.read(&mut buffer).unwrap_or(0);
+        // the descriptors stay open, so that neither end learns of the other
+        while silenced.load(Ordering::Relaxed) != generation {
+            if silenced.load(Ordering::Relaxed) == ENDED {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if read == 0 || to.write_all(&buffer[..read]).is_err() {
+            let _ = to.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+    }
+}
+
 /// Waits for something that comes about by itself; a test that waits in vain fails after a minute.
 #[track_caller]
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -365,6 +488,63 @@ pub(crate) fn heads(stage: &str) -> Vec<serde_json::Value> {
         .iter()
         .map(|line| serde_json::from_str(line).expect("a JSON line"))
         .collect()
+}
+
+/// Deletes the objects under a stage whose keys are of this form.
+#[track_caller]
+pub(crate) fn delete(stage: &str, form: &str) {
+    let body = format!(
+        "import fnmatch\nfor key in fnmatch.filter(keys,{form:?}): s3.delete_object(Bucket=bucket,Key=key)"
+    );
+    boto3(stage, &body);
+}
+
+/// Puts other bytes under a key of the stage's bucket.
+#[track_caller]
+pub(crate) fn overwrite(stage: &str, key: &str, text: &str) {
+    boto3(
+        stage,
+        &format!("s3.put_object(Bucket=bucket,Key={key:?},Body={text:?})"),
+    );
+}
+
+/// Begins an upload in slices under a key of the stage's bucket.
+#[track_caller]
+pub(crate) fn begin_upload(stage: &str, key: &str) {
+    boto3(
+        stage,
+        &format!("s3.create_multipart_upload(Bucket=bucket,Key={key:?})"),
+    );
+}
+
+/// Deletes every part under a stage as soon as it is there, until dropped.
+pub(crate) struct Deleting(Child);
+
+pub(crate) fn deleting(stage: &str) -> Deleting {
+    let body = "import boto3,os,sys\n\
+        bucket,_,prefix=sys.argv[1][5:].partition('/')\n\
+        s3=boto3.client('s3',endpoint_url=os.environ['AWS_ENDPOINT_URL'])\n\
+        print('ready',flush=True)\n\
+        while True:\n\
+        \x20for one in s3.list_objects_v2(Bucket=bucket,Prefix=prefix).get('Contents',[]):\n\
+        \x20\x20if one['Key'].endswith('.parquet'): s3.delete_object(Bucket=bucket,Key=one['Key'])\n";
+    let mut child = Command::new(root().join("tests/foreign/python"))
+        .args(["-c", body, stage])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut line = String::new();
+    let output = child.stdout.as_mut().expect("a pipe");
+    BufReader::new(output).read_line(&mut line).expect("text");
+    assert_eq!(line, "ready\n");
+    Deleting(child)
+}
+
+impl Drop for Deleting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Keys of uploads in slices under a stage that were neither completed nor aborted.

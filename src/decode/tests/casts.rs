@@ -85,9 +85,9 @@ fn nested_values_too_long_for_their_column_are_asked_room_for() {
     let mut columns = schema(&[("id", ColumnType::BigInt), ("k", ColumnType::Super)]);
     let decoded = lines(&bytes, &columns);
     assert_eq!(cells(&decoded, 1), [None, Some("[]".to_owned())]);
-    let asked = outgrown(&columns, &decoded.facts);
+    let asked = &decoded.outgrown;
     assert_eq!(
-        asked,
+        *asked,
         [Outgrown {
             column: 1,
             bytes: long.len() as u64
@@ -95,7 +95,7 @@ fn nested_values_too_long_for_their_column_are_asked_room_for() {
     );
     columns.columns[1].widen_nested(asked[0].bytes);
     let decoded = lines(&bytes, &columns);
-    assert_eq!(outgrown(&columns, &decoded.facts), []);
+    assert_eq!(decoded.outgrown, []);
     let array = decoded.columns[1]
         .as_any()
         .downcast_ref::<arrow::array::BinaryArray>();

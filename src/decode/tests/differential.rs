@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::*;
 
 /// An object as the other parser reads it: all members, repeated keys too.
-struct Members(Vec<(String, Box<RawValue>)>);
+pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -562,9 +562,20 @@ impl Read for Halves<'_> {
 
 /// What an input gives that is read in two reads.
 pub(super) fn halves(bytes: &[u8], cut: usize, limits: Limits, schema: &Schema) -> Seen {
+    halves_of(bytes, cut, limits, schema, UnknownKeys::Reject)
+}
+
+/// The same, with other keys than the schema's.
+pub(super) fn halves_of(
+    bytes: &[u8],
+    cut: usize,
+    limits: Limits,
+    schema: &Schema,
+    unknown: UnknownKeys,
+) -> Seen {
     let (head, tail) = bytes.split_at(cut);
     let open = || Ok(Halves(head, tail));
-    run(open, |_| Ok(()), limits, schema, UnknownKeys::Reject).0
+    run(open, |_| Ok(()), limits, schema, unknown).0
 }
 
 fn columns() -> Schema {

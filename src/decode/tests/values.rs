@@ -39,9 +39,7 @@ fn column(target: &str) -> Column {
 /// The value's staged form, or why it is rejected, column and type left out.
 fn outcome(target: &str, json: &str) -> Result<String, String> {
     let after = Column::new("after", ColumnType::BigInt, Nullability::Nullable);
-    let columns = Schema {
-        columns: vec![column(target), after],
-    };
+    let columns = Schema::of(vec![column(target), after]);
     let record = format!("{{\"k\":{json},\"after\":1}}\n");
     let decoded = lines(format!("{{}}{record}{{\"k\":null}}\n"), &columns);
     let Some(reject) = decoded.rejects.first() else {
