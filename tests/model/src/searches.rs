@@ -52,14 +52,6 @@ fn overlapping(mode: Mode, size: Size) -> Vec<Command> {
     commands
 }
 
-/// How many contents the sources have: the first comes back only in long searches, and where a rule is about it.
-fn changing(size: Size) -> [u8; SOURCES] {
-    match size {
-        Size::Short => [2, 1],
-        Size::Long => [3, 1],
-    }
-}
-
 /// The first content of source a comes back.
 pub fn reverting(setting: Setting) -> Setting {
     Setting {
@@ -115,8 +107,17 @@ pub fn keep(size: Size) -> Setting {
 /// The whole table, guarded by the number.
 pub fn replace(size: Size) -> Setting {
     Setting {
-        versions: changing(size),
+        versions: [2, 1],
         ..setting("replace", overlapping(Mode::Replace, size))
+    }
+}
+
+/// The same, and the first content comes back.
+pub fn replace_reverting(size: Size) -> Setting {
+    Setting {
+        name: "replace, content comes back",
+        faults: if size == Size::Long { 2 } else { 1 },
+        ..reverting(replace(Size::Short))
     }
 }
 
@@ -156,7 +157,7 @@ pub fn replace_where(size: Size) -> Setting {
         commands.push(command(y, &[B]));
     }
     Setting {
-        versions: changing(size),
+        versions: [2, 1],
         ..setting("replace-where", commands)
     }
 }
@@ -164,7 +165,7 @@ pub fn replace_where(size: Size) -> Setting {
 /// By key; two sources have the same.
 pub fn upsert(size: Size) -> Setting {
     Setting {
-        versions: changing(size),
+        versions: [2, 1],
         key_is_shared: true,
         ..setting("upsert", overlapping(Mode::Upsert(OrderBy::Nothing), size))
     }
@@ -174,7 +175,7 @@ pub fn upsert(size: Size) -> Setting {
 pub fn upsert_ordered(size: Size) -> Setting {
     let mode = Mode::Upsert(OrderBy::Column);
     Setting {
-        versions: changing(size),
+        versions: [2, 1],
         key_is_shared: true,
         ..setting("upsert, order by", overlapping(mode, size))
     }
@@ -258,6 +259,7 @@ pub fn all(size: Size) -> Vec<Setting> {
         supersede,
         keep,
         replace,
+        replace_reverting,
         replace_version,
         replace_where,
         upsert,

@@ -39,6 +39,7 @@ fn keep_leaves_the_first_content() {
 #[test]
 fn replace_leaves_the_newest_state() {
     holds(searches::replace(Short));
+    holds(searches::replace_reverting(Short));
 }
 
 #[test]
