@@ -60,6 +60,11 @@ impl Run<'_> {
     fn look(&mut self) {
         let command = self.command();
         let committed = Arc::clone(&self.world.database.committed);
+        if command.mode == Mode::Forget {
+            // what there is to forget is read under the lock
+            self.me().oid = committed.table.oid;
+            return self.begin(Plan::default());
+        }
         match judge_table(&committed, command) {
             Err(_) => return self.me().end(Phase::Ended(Exit::One)),
             Ok(Standing::Void) => {
@@ -75,7 +80,7 @@ impl Run<'_> {
         let me = self.me();
         me.oid = committed.table.oid;
         me.start.get_or_insert(known);
-        me.phase = match me.has_read() || command.mode == Mode::Forget {
+        me.phase = match me.has_read() {
             true => Phase::Plan,
             false => Phase::Stage,
         };
@@ -152,7 +157,7 @@ impl Run<'_> {
         let now = self.known(seen, oid);
         let (setting, decisions) = (self.setting, self.decisions);
         let me = self.me();
-        let start = me.start.as_ref()?;
+        let start = me.start.get_or_insert_default();
         decisions.decide(setting, command, me.pending, &now, start)
     }
 
@@ -229,6 +234,14 @@ impl Run<'_> {
         }
         let is_blind = self.lacks(Mutant::BlindRetry) && self.me().tried > 1;
         match self.decide(&seen) {
+            Some(plan) if self.command().mode == Mode::Forget => {
+                if plan.is_nothing() {
+                    self.world.database.roll_back(self.worker);
+                    return self.succeed();
+                }
+                self.me().plan = plan;
+                self.send_next(Statement::ReadEntries);
+            }
             _ if is_blind => self.send_next(Statement::ReadEntries),
             None => self.refuse(),
             Some(plan) if plan == self.me().plan => self.send_next(Statement::ReadEntries),
