@@ -5,14 +5,25 @@
 //! CREATE TABLE would differ in them. Reading and writing the ledger is `load`'s; its statements
 //! are `sql`'s.
 
+mod condition;
+mod error;
+mod mode;
 mod plan;
+mod standing;
 
 use std::collections::HashSet;
 use std::fmt;
 
-pub use plan::{
-    Candidate, LedgerError, OnReplaced, Plan, Policy, SameContent, check_names, decide,
+pub use condition::{Condition, Literal};
+pub use error::LedgerError;
+pub use mode::{
+    AbsentColumns, EmptyInput, Mode, OnReplaced, OtherOptions, Replace, SameContent, Upsert,
 };
+pub use plan::{
+    Candidate, Counts, Displaced, Known, NewestLoad, Plan, Policy, check_names, decide,
+    worth_digesting,
+};
+pub use standing::{Change, Found, Recorded, Remedy, Standing, change, judge_table};
 
 /// Longest name of a source the ledger's column takes, in bytes.
 pub const MAX_NAME_BYTES: usize = 4_096;
@@ -45,7 +56,7 @@ pub fn source_id(scope: &str, name: &str, digest: &str) -> String {
 }
 
 /// Where a load ran: what tells two users of one name apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A Pachyderm pipeline. Its pods come and go, so their host names say nothing.
     Pipeline {
@@ -86,6 +97,19 @@ pub struct Entry {
     pub origin: Origin,
     /// Digest of the options that shaped its rows
     pub options: String,
+    /// Rows it brought
+    pub records: u64,
+    /// Whether these carry their source's id
+    pub lineage: Lineage,
+}
+
+/// Whether rows carry the id of their source, by which they are found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lineage {
+    /// They do
+    Carried,
+    /// They do not
+    Absent,
 }
 
 /// A retirement row: the entry that `load_id` wrote for this source is not current any more.
@@ -99,42 +123,71 @@ pub struct Retirement {
     pub name: String,
 }
 
-/// The entries that are current and not void: not retired by a later load, and written for the
-/// table there is now.
-///
-/// A→B→A is why "a digest stands in the ledger" is not enough: after a supersede digest A is still
-/// written there, but its rows are gone.
-pub fn current(
-    entries: Vec<Entry>,
-    retirements: &[Retirement],
-    target_oid: Option<u32>,
-) -> Vec<Entry> {
-    let retired: HashSet<(&str, &str, &str)> = retirements
-        .iter()
-        .map(|r| {
-            (
-                r.retired_load_id.as_str(),
-                r.scope.as_str(),
-                r.name.as_str(),
-            )
-        })
-        .collect();
-    entries
-        .into_iter()
-        .filter(|e| {
-            Some(e.target_oid) == target_oid
-                && !retired.contains(&(e.load_id.as_str(), e.scope.as_str(), e.name.as_str()))
-        })
-        .collect()
+/// What was loaded into the table `from` is in the table `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adoption {
+    /// OID of the former table
+    pub from: u32,
+    /// OID of the one that has its rows
+    pub to: u32,
 }
 
-impl std::hash::Hash for Origin {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Pipeline { project, pipeline } => (0_u8, project, pipeline).hash(state),
-            Self::Host(host) => (1_u8, host).hash(state),
+/// Rows of the ledger, as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extract {
+    /// Sources that were loaded
+    pub entries: Vec<Entry>,
+    /// Those that are not current any more
+    pub retirements: Vec<Retirement>,
+    /// Tables that took the place of others; all there are
+    pub adoptions: Vec<Adoption>,
+}
+
+impl Extract {
+    /// The entries that are current and not void, each once: not retired by a later load, and written for
+    /// the table there is now or for one whose rows it has.
+    ///
+    /// A→B→A is why "a digest stands in the ledger" is not enough: after a supersede digest A is still
+    /// written there, but its rows are gone.
+    pub fn current(mut self, target_oid: Option<u32>) -> Vec<Entry> {
+        let oids = with_adopted(target_oid, &self.adoptions);
+        let retired: HashSet<EntryKey<'_>> = self
+            .retirements
+            .iter()
+            .map(|r| EntryKey(&r.retired_load_id, &r.scope, &r.name))
+            .collect();
+        let mut seen = HashSet::new();
+        let mut is_current = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let key = EntryKey(&entry.load_id, &entry.scope, &entry.name);
+            is_current.push(
+                oids.contains(&entry.target_oid)
+                    && !retired.contains(&key)
+                    // one row may have been found by its name and by its content
+                    && seen.insert((key, entry.digest.as_str())),
+            );
         }
+        let mut is_current = is_current.into_iter();
+        self.entries.retain(|_| is_current.next() == Some(true));
+        self.entries
     }
+}
+
+/// Load, scope and name: an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct EntryKey<'a>(&'a str, &'a str, &'a str);
+
+/// The table and those whose rows it has.
+fn with_adopted(target_oid: Option<u32>, adoptions: &[Adoption]) -> HashSet<u32> {
+    let mut oids: HashSet<u32> = target_oid.into_iter().collect();
+    // each round finds at least one more, or it is the last
+    while let Some(more) = adoptions
+        .iter()
+        .find(|a| oids.contains(&a.to) && !oids.contains(&a.from))
+    {
+        oids.insert(more.from);
+    }
+    oids
 }
 
 #[cfg(test)]

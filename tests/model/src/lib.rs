@@ -221,10 +221,10 @@ impl LoadProtocol {
             Phase::Stage => 12,
             Phase::Look => 13,
         };
-        let worker = |worker: &Worker| {
+        let worker = |(worker, command): (&Worker, &Command)| {
             let uses_a_try = matches!(worker.phase, Phase::Transaction(_) | Phase::Recover);
             let tries = usize::from(self.setting.tries - worker.tried) + usize::from(uses_a_try);
-            let runs = usize::from(self.setting.runs.saturating_sub(worker.runs));
+            let runs = usize::from(command.runs.saturating_sub(worker.runs));
             let tries = if worker.is_running() { tries } else { 0 };
             4 * phase(worker.phase) + 60 * tries + 1000 * runs
         };
@@ -240,7 +240,8 @@ impl LoadProtocol {
             .map(|s| usize::from(self.setting.versions[s] - world.content[s].0))
             .sum();
         let sessions: usize = world.database.sessions.iter().map(session).sum();
-        let workers: usize = world.workers.iter().map(worker).sum();
+        let workers = world.workers.iter().zip(&self.setting.commands);
+        let workers: usize = workers.map(worker).sum();
         workers + sessions + versions + 5 * usize::from(outside)
     }
 }

@@ -13,7 +13,7 @@ pub enum Size {
     Long,
 }
 
-/// A command without options.
+/// A command without options, run twice.
 pub fn command(mode: Mode, sources: &'static [Source]) -> Command {
     Command {
         mode,
@@ -21,15 +21,15 @@ pub fn command(mode: Mode, sources: &'static [Source]) -> Command {
         frozen: None,
         tells_version: false,
         reload: false,
+        runs: 2,
     }
 }
 
-/// Two runs of each command, two tries, one fault, contents that stay.
+/// Two tries of each run, one fault, contents that stay.
 pub fn setting(name: &'static str, commands: Vec<Command>) -> Setting {
     Setting {
         name,
         commands,
-        runs: 2,
         tries: 2,
         versions: [1; SOURCES],
         faults: 1,
@@ -43,11 +43,15 @@ pub fn setting(name: &'static str, commands: Vec<Command>) -> Setting {
     }
 }
 
-/// Workers whose sources overlap.
+fn once(command: Command) -> Command {
+    Command { runs: 1, ..command }
+}
+
+/// Two workers whose sources overlap, and a third that runs once.
 fn overlapping(mode: Mode, size: Size) -> Vec<Command> {
     let mut commands = vec![command(mode, &[A, B]), command(mode, &[A])];
     if size == Size::Long {
-        commands.push(command(mode, &[B]));
+        commands.push(once(command(mode, &[B])));
     }
     commands
 }
@@ -129,7 +133,7 @@ pub fn replace_frozen(size: Size) -> Setting {
     };
     let mut commands = vec![frozen(0), frozen(1)];
     if size == Size::Long {
-        commands.push(frozen(1));
+        commands.push(once(frozen(1)));
     }
     setting("replace, frozen input", commands)
 }
@@ -154,7 +158,7 @@ pub fn replace_where(size: Size) -> Setting {
     );
     let mut commands = vec![command(x, &[A]), command(x, &[A])];
     if size == Size::Long {
-        commands.push(command(y, &[B]));
+        commands.push(once(command(y, &[B])));
     }
     Setting {
         versions: [2, 1],
@@ -186,7 +190,7 @@ pub fn forget(size: Size) -> Setting {
     let mode = Mode::Append(OnReplaced::Supersede);
     let mut commands = vec![command(mode, &[A, B]), command(Mode::Forget, &[A])];
     if size == Size::Long {
-        commands.push(command(mode, &[A]));
+        commands.push(once(command(mode, &[A])));
     }
     Setting {
         versions: [2, 1],

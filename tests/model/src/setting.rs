@@ -3,7 +3,7 @@
 use crate::database::Isolation;
 use crate::words::{Literal, SOURCES, Source, Version};
 
-/// What a worker runs, each time anew.
+/// What a worker runs, each time from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Command {
     /// `--mode` and what belongs to it
@@ -16,6 +16,8 @@ pub struct Command {
     pub tells_version: bool,
     /// `--reload`
     pub reload: bool,
+    /// How often it is run
+    pub runs: u8,
 }
 
 /// `--mode`.
@@ -73,8 +75,6 @@ pub struct Setting {
     pub name: &'static str,
     /// A worker each
     pub commands: Vec<Command>,
-    /// How often each is run
-    pub runs: u8,
     /// Tries of a run, from planning
     pub tries: u8,
     /// How many contents each source has, one after the other

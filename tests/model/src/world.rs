@@ -174,7 +174,7 @@ impl World {
                 if self.left.faults > 0 {
                     self.faults(w, worker.phase, waits, events);
                 }
-            } else if worker.runs < setting.runs {
+            } else if worker.runs < setting.commands[usize::from(w)].runs {
                 events.push(Event::Start(w));
             }
         }
