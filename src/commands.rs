@@ -4,12 +4,14 @@
 //! The order of a load's statements is `load`'s, the pipeline is `stage`'s.
 
 mod clean;
+mod declared;
 mod directory;
 mod export;
 mod history;
 mod init;
 mod inputs;
 mod plan;
+mod refused;
 mod rejected;
 mod session;
 

@@ -31,7 +31,7 @@ use std::fmt;
 use arrow::array::ArrayRef;
 
 pub use self::given::{Given, GivenError};
-pub use self::mapping::{MappingError, check_mapping};
+pub use self::mapping::{MAX_PATH_KEYS, MappingError, check_mapping};
 pub use self::reason::{Found, NestedFlaw, Reason, SyntaxError, TextFlaw};
 
 use self::place::Places;
@@ -60,6 +60,8 @@ pub struct Decoded {
     pub rows: u64,
     /// For each column whether any of them had its key, be it with null
     pub seen: Vec<bool>,
+    /// For each column whether any of them has no value for it
+    pub lacking: Vec<bool>,
     /// SUPER columns whose values are longer than their staged types
     pub outgrown: Vec<Outgrown>,
     /// Facts of the keys that no column takes (of all keys, if that is wanted), if they are collected, in the order of
@@ -265,6 +267,7 @@ pub fn decode_logged(
         columns: finished.columns,
         rows: finished.rows,
         seen: finished.seen,
+        lacking: finished.lacking,
         outgrown: finished.outgrown,
         facts: finished.facts,
         ignored: finished.ignored,

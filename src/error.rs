@@ -2,11 +2,15 @@
 //!
 //! A rejected record is data, not an error; a load that was done already is a success.
 
+use std::path::{Path, PathBuf};
+
 use crate::facts::{ChooseError, show};
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
-use crate::report::RejectLine;
-use crate::schema::ClosedBy;
+use crate::refusal::SourceRange;
+use crate::report::{LISTED_REJECTS, RejectLine};
+use crate::schema::{ClosedBy, ColumnType};
+use crate::schema_file;
 use crate::selection::SelectionError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
@@ -101,6 +105,80 @@ pub enum Cause {
     /// Keys cannot be taken as they were selected and renamed
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// The schema file cannot be read
+    #[error("{} cannot be read", path.display())]
+    SchemaUnread {
+        /// The file
+        path: PathBuf,
+        /// Why
+        #[source]
+        source: std::io::Error,
+    },
+    /// The schema file is not right
+    #[error("{}", schema_file_text(path, problems))]
+    SchemaFile {
+        /// The file
+        path: PathBuf,
+        /// At least one
+        problems: Vec<schema_file::Problem>,
+    },
+    /// The table differs from the schema file
+    #[error("{table} is not as {} declares it", path.display())]
+    NotAsDeclared {
+        /// The table
+        table: TableName,
+        /// The file
+        path: PathBuf,
+        /// What no statement mends, a line each
+        differences: Vec<String>,
+        /// Statements that mend the rest
+        alter: Vec<String>,
+    },
+    /// The schema file has no columns for lineage
+    #[error("{} declares no column {} for --lineage", path.display(), columns.join(" and no "))]
+    LineageUndeclared {
+        /// The file
+        path: PathBuf,
+        /// What it lacks
+        columns: Vec<String>,
+    },
+    /// The table has no column for lineage
+    #[error("{table} has no column {} for --lineage", columns.join(" and no "))]
+    LineageMissing {
+        /// The table
+        table: TableName,
+        /// What it lacks
+        columns: Vec<String>,
+        /// Statements that add it
+        alter: Vec<String>,
+    },
+    /// The table's column for lineage is another one
+    #[error("column {column} of {table} is {found}, for --lineage it must be {wanted}")]
+    LineageType {
+        /// The table
+        table: TableName,
+        /// The column
+        column: String,
+        /// Its type
+        found: ColumnType,
+        /// What it must be
+        wanted: ColumnType,
+    },
+    /// There is another file where the schema was to be written
+    #[error("{} is there already and says something else", path.display())]
+    SchemaKept {
+        /// The file
+        path: PathBuf,
+    },
+    /// The schema cannot be written
+    #[error("{} cannot be written", path.display())]
+    SchemaUnwritten {
+        /// The file
+        path: PathBuf,
+        /// Why
+        #[source]
+        source: std::io::Error,
+    },
     /// Records' other members have no column to go into
     #[error("{table} has no SUPER column {column} for keys without a column: {found}")]
     RestColumn {
@@ -110,6 +188,14 @@ pub enum Cause {
         column: String,
         /// What it is instead
         found: String,
+    },
+    /// The schema file has no column for records' other members
+    #[error("{} declares no SUPER column {column} for keys without a column", path.display())]
+    RestUndeclared {
+        /// The file
+        path: PathBuf,
+        /// What it lacks
+        column: String,
     },
     /// The table has a column that wants values and takes none
     #[error(
@@ -142,6 +228,17 @@ pub enum Cause {
     /// The load
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The load, by a row that was found in the input
+    #[error("the server refused a row")]
+    RefusedRow {
+        /// The record
+        record: Option<RejectLine>,
+        /// The input it is in, as far as it is known
+        ranges: Vec<SourceRange>,
+        /// The server's words
+        #[source]
+        source: Box<LoadError>,
+    },
     /// Ctrl-C or SIGTERM after COMMIT was sent, which turned out not to have happened
     #[error("interrupted, nothing was loaded")]
     Interrupted,
@@ -172,6 +269,25 @@ fn rejected_text(rejected: u64, limit: RejectLimit, extent: Extent) -> String {
     }
 }
 
+fn range_lines(ranges: &[SourceRange]) -> Vec<String> {
+    let told = ranges.iter().take(LISTED_REJECTS);
+    let mut lines: Vec<String> = told
+        .map(|range| format!("it is among the records of {range}"))
+        .collect();
+    if ranges.len() > LISTED_REJECTS {
+        lines.push("or of further files".to_owned());
+    }
+    lines
+}
+
+/// The problem with its place, or how many there are.
+fn schema_file_text(path: &Path, problems: &[schema_file::Problem]) -> String {
+    match problems {
+        [only] => format!("{}:{only}", path.display()),
+        several => format!("{} has {} problems", path.display(), several.len()),
+    }
+}
+
 impl Cause {
     /// The error of a command that was about to `action` (`load public.events`).
     pub fn during(self, action: impl Into<String>) -> Error {
@@ -188,6 +304,15 @@ impl Cause {
             | Self::WorkingDirectory { .. }
             | Self::ClosedColumn { .. }
             | Self::RestColumn { .. }
+            | Self::RestUndeclared { .. }
+            | Self::Selection(SelectionError::NoColumn { .. } | SelectionError::NoValue { .. })
+            | Self::SchemaUnread { .. }
+            | Self::SchemaFile { .. }
+            | Self::NotAsDeclared { .. }
+            | Self::LineageUndeclared { .. }
+            | Self::LineageMissing { .. }
+            | Self::LineageType { .. }
+            | Self::SchemaKept { .. }
             | Self::Store(StoreError::PlainHttp { .. })
             | Self::Stage(StageError::Mapping(_) | StageError::Given(_))
             | Self::Load(
@@ -222,9 +347,38 @@ impl Cause {
                     .to_owned(),
             ),
             Self::Selection(error) => Some(error.hint().to_owned()),
+            Self::SchemaUnread { .. } => None,
+            Self::SchemaFile { .. } => Some(
+                "README, \"Schema files\", and schemas/schema-file.json say what may stand in it; `stagecopy plan --schema-out` writes one"
+                    .to_owned(),
+            ),
+            Self::NotAsDeclared {
+                differences, alter, ..
+            } => Some(
+                match (differences.is_empty(), alter.is_empty()) {
+                    (true, _) => "run these statements, let the load do it with --evolve columns, widen or all, or change the schema file",
+                    (false, true) => "change the schema file",
+                    (false, false) => "change the schema file; run these statements, or let the load do it with --evolve columns, widen or all",
+                }
+                .to_owned(),
+            ),
+            Self::LineageUndeclared { .. } => Some(
+                "a schema file says it by columns with lineage = \"source\" and lineage = \"line\"; `stagecopy plan --lineage --schema-out` writes them".to_owned(),
+            ),
+            Self::LineageMissing { .. } => Some(
+                "run these statements, or let the load do it with --evolve columns".to_owned(),
+            ),
+            Self::LineageType { .. } => None,
+            Self::SchemaKept { .. } => {
+                Some("name another file, or remove this one first".to_owned())
+            }
+            Self::SchemaUnwritten { .. } => None,
             Self::RestColumn { table, column, .. } => Some(format!(
                 "ALTER TABLE {table} ADD COLUMN {column} SUPER, or name another with --rest-column"
             )),
+            Self::RestUndeclared { .. } => Some(
+                "declare it, or name another with --rest-column".to_owned(),
+            ),
             Self::ClosedColumn { .. } => {
                 Some("give the column a default, or let it be NULL".to_owned())
             }
@@ -234,6 +388,14 @@ impl Cause {
             Self::Stage(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::RefusedRow { record: Some(_), .. } => Some(
+                "run it again: every record is held against the table as it is now, and all that do not fit are listed"
+                    .to_owned(),
+            ),
+            Self::RefusedRow { record: None, .. } => Some(
+                "one of these records has a value that the server does not take; its words name the column where they can"
+                    .to_owned(),
+            ),
             Self::Interrupted => None,
             Self::Contention { .. } => Some("run it again".to_owned()),
         }
@@ -291,6 +453,41 @@ impl Error {
                         .map(|file| format!("rejected records are in {file}")),
                 );
                 lines
+            }
+            Self::Failed {
+                cause: Cause::RefusedRow { record, ranges, .. },
+                ..
+            } => match record {
+                Some(record) => vec![record.to_string()],
+                None => range_lines(ranges),
+            },
+            Self::Failed {
+                cause: Cause::SchemaFile { path, problems },
+                ..
+            } if problems.len() > 1 => {
+                let lines = problems.iter();
+                lines
+                    .map(|problem| format!("{}:{problem}", path.display()))
+                    .collect()
+            }
+            Self::Failed {
+                cause:
+                    Cause::NotAsDeclared {
+                        differences, alter, ..
+                    },
+                ..
+            } => {
+                let statements = alter.iter().map(|statement| format!("{statement};"));
+                differences.iter().cloned().chain(statements).collect()
+            }
+            Self::Failed {
+                cause: Cause::LineageMissing { alter, .. },
+                ..
+            } => {
+                let statements = alter.iter();
+                statements
+                    .map(|statement| format!("{statement};"))
+                    .collect()
             }
             _ => Vec::new(),
         }

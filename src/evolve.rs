@@ -187,9 +187,16 @@ pub enum Difference {
         /// In the schema
         declared: ColumnType,
         /// In the table
-        found: String,
+        found: ColumnType,
     },
-    /// The table takes no NULL, and the schema says nothing of it
+    /// No value goes into the table's column
+    Closed {
+        /// The column
+        column: String,
+        /// Why
+        why: ClosedBy,
+    },
+    /// The table takes no NULL and has no default, and the schema says nothing of it
     NotNull {
         /// The column
         column: String,
@@ -225,6 +232,7 @@ impl fmt::Display for Difference {
                 "column {} is {found}, and declared as {declared}",
                 show(column)
             ),
+            Self::Closed { column, why } => write!(f, "column {} {why}", show(column)),
             Self::NotNull { column } => write!(
                 f,
                 "column {} takes no NULL, and is not declared with nullable = false",
@@ -254,7 +262,10 @@ impl fmt::Display for Difference {
 pub fn compare(schema: &Schema, columns: &[TableColumn]) -> Comparison {
     let mut comparison = Comparison::default();
     for column in &schema.columns {
-        match columns.iter().find(|there| there.name == column.name) {
+        match columns
+            .iter()
+            .find(|there| fold(&there.name) == column.name)
+        {
             Some(there) => comparison.column(column, there),
             None if column.nullability == Nullability::Required
                 && column.definition.default.is_none() =>
@@ -267,11 +278,8 @@ pub fn compare(schema: &Schema, columns: &[TableColumn]) -> Comparison {
         }
     }
     for there in columns {
-        if schema
-            .columns
-            .iter()
-            .any(|column| column.name == there.name)
-        {
+        let name = fold(&there.name);
+        if schema.columns.iter().any(|column| column.name == name) {
             continue;
         }
         match there.not_null && !there.has_default {
@@ -288,22 +296,27 @@ pub fn compare(schema: &Schema, columns: &[TableColumn]) -> Comparison {
 impl Comparison {
     fn column(&mut self, column: &Column, there: &TableColumn) {
         let name = || column.name.clone();
-        match (column.target, there.column_type) {
-            (declared, Some(found)) if declared == found => {}
-            (ColumnType::Varchar(to), Some(ColumnType::Varchar(from))) if to > from => {
+        match (column.target, there.open()) {
+            (declared, Ok(found)) if declared == found => {}
+            (ColumnType::Varchar(to), Ok(ColumnType::Varchar(from))) if to > from => {
                 self.changes.widen.push(Widening {
                     column: name(),
                     from,
                     to,
                 });
             }
-            (declared, _) => self.differences.push(Difference::Type {
+            (declared, Ok(found)) => self.differences.push(Difference::Type {
                 column: name(),
                 declared,
-                found: there.shown_type(),
+                found,
+            }),
+            (_, Err(why)) => self.differences.push(Difference::Closed {
+                column: name(),
+                why,
             }),
         }
-        if there.not_null && column.nullability != Nullability::Required {
+        let is_forced = there.not_null && !there.has_default;
+        if is_forced && column.nullability != Nullability::Required {
             self.differences
                 .push(Difference::NotNull { column: name() });
         }
@@ -448,6 +461,7 @@ mod tests {
             declared("narrower", varchar(8), Nullable),
             declared("other", ColumnType::BigInt, Nullable),
             declared("not_null", ColumnType::Date, Nullable),
+            declared("defaulted", ColumnType::Date, Nullable),
             with_default(declared("default", ColumnType::BigInt, Nullable)),
             declared("new", ColumnType::Super, Nullable),
             declared("new_strict", ColumnType::Date, Required),
@@ -462,7 +476,8 @@ mod tests {
             there("wider", "character varying(32)", false, false),
             there("narrower", "character varying(32)", false, false),
             there("other", "integer", false, false),
-            there("not_null", "date", true, true),
+            there("not_null", "date", true, false),
+            there("defaulted", "date", true, true),
             there("default", "bigint", false, false),
         ];
         let comparison = compare(&schema, &table);

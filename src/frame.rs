@@ -72,6 +72,15 @@ pub struct Range {
 }
 
 impl Piece {
+    /// The same, as the first in a chunk.
+    pub fn alone(&self) -> Self {
+        Self {
+            start: 0,
+            end: self.end - self.start,
+            ..self.clone()
+        }
+    }
+
     /// Its bytes in the source.
     pub fn range(&self) -> Range {
         Range {

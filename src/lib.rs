@@ -23,6 +23,7 @@ pub mod rejects;
 pub mod encode;
 pub mod store;
 pub mod receipt;
+pub mod refusal;
 pub mod stage;
 pub mod ledger;
 pub mod sql;

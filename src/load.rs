@@ -34,6 +34,7 @@ pub use entries::{Chosen, candidates, chosen, entries, plan};
 pub use error::LoadError;
 pub use history::{PastLoad, history, named_manifests};
 pub use mutex::{Holder, Wait};
+pub use rows::load_error;
 pub use standing::Obstacle;
 pub use table::{Adopted, Table, adopt, describe, look, missing, takes, widen};
 
@@ -256,9 +257,13 @@ fn milliseconds(bound: Option<Duration>) -> u64 {
     })
 }
 
-/// Transactions in each other's way, or a table or column that somebody else has made.
+/// Transactions in each other's way, a table or column that somebody else has made, or a view where the table was.
 fn is_retryable(error: &DatabaseError) -> bool {
-    error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
+    let is_no_table = matches!(
+        error,
+        DatabaseError::Refused { purpose: rows::COPYING, source } if source.code == "42809"
+    );
+    is_no_table || error.is_conflict() || matches!(error.code(), Some("42P07" | "42701"))
 }
 
 #[cfg(test)]

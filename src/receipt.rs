@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::Piece;
 use crate::schema::Schema;
 
 /// A source as staged.
@@ -42,6 +43,9 @@ pub struct StagedPart {
     pub rows: u64,
     /// Indices of the sources whose records it holds, ascending
     pub sources: Vec<u32>,
+    /// The input it was made of, in order, rejected records included. What stood where in a chunk is gone: each
+    /// begins at 0
+    pub pieces: Vec<Piece>,
 }
 
 /// Lines of rejected records in their store.
@@ -223,6 +227,7 @@ mod tests {
             bytes,
             rows: 1,
             sources: vec![0],
+            pieces: Vec::new(),
         }
     }
 

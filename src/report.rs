@@ -28,6 +28,8 @@ pub enum Answer {
     Load(Report),
     /// Of `plan`
     Plan(PlanReport),
+    /// Of `plan`, where the schema is wanted in its place
+    Schema(String),
     /// Of `init`
     Init(InitReport),
     /// Of `history`
@@ -44,6 +46,7 @@ impl Answer {
         match (format, self) {
             (OutputFormat::Text, Self::Load(report)) => report.text(),
             (OutputFormat::Text, Self::Plan(report)) => report.text(),
+            (_, Self::Schema(file)) => file.clone(),
             (OutputFormat::Text, Self::Init(report)) => report.text(),
             (OutputFormat::Text, Self::History(report)) => report.text(),
             (OutputFormat::Text, Self::Clean(report)) => report.text(),
@@ -264,6 +267,8 @@ pub struct PlanReport {
     pub alter_table: Vec<String>,
     /// The columns
     pub columns: Vec<PlannedColumn>,
+    /// The file that the schema was written into, if it was wanted
+    pub schema_file: Option<String>,
     /// Sources; those that the ledger has are skipped
     pub sources: SourceCounts,
     /// Records; those that would be loaded are `loaded`
@@ -316,6 +321,9 @@ impl PlanReport {
             );
         }
         text.push('\n');
+        if let Some(file) = &self.schema_file {
+            push_fact(&mut text, "schema", &escape(file));
+        }
         let mut sources = grouped(self.sources.total);
         if self.sources.skipped > 0 {
             let _ = write!(sources, ", {} already there", grouped(self.sources.skipped));

@@ -16,7 +16,7 @@ pub use self::definition::{
     DefaultValue, Definition, Distribution, Encoding, MAX_COMPOUND_SORT_COLUMNS,
     MAX_INTERLEAVED_SORT_COLUMNS, SortKey, TableDefinition,
 };
-pub use self::name::{BadName, LINE_COLUMN, SOURCE_COLUMN, check_name};
+pub use self::name::{BadName, LINE_COLUMN, SOURCE_COLUMN, check_name, is_kept};
 pub use self::origin::{Origin, PatternError, SourcePattern};
 
 /// Longest VARCHAR, in bytes (Redshift: character types).
@@ -258,6 +258,9 @@ pub enum Nullability {
     Nullable,
     /// A JSON null is NULL; a record without the key is rejected
     Present,
+    /// NOT NULL with a default: either every record has a value, or none has the key. COPY gives all rows of a load
+    /// the default or none
+    Defaulted,
     /// NOT NULL without default: a record without a value is rejected
     Required,
 }
@@ -368,6 +371,21 @@ pub struct Schema {
     pub closed: Vec<Closed>,
     /// What only the DDL says of the table
     pub table: TableDefinition,
+}
+
+impl Schema {
+    /// Requires the defaulted columns that records have values for (`seen`) and others have not (`lacking`). Gives
+    /// whether there were any.
+    pub fn require(&mut self, seen: &[bool], lacking: &[bool]) -> bool {
+        let mut is_any = false;
+        for ((column, seen), lacking) in self.columns.iter_mut().zip(seen).zip(lacking) {
+            if column.nullability == Nullability::Defaulted && *seen && *lacking {
+                column.nullability = Nullability::Required;
+                is_any = true;
+            }
+        }
+        is_any
+    }
 }
 
 /// A column of the table that no record's value goes into.

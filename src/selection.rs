@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use thiserror::Error;
 
 use crate::facts::{self, ChooseError, Chosen, Facts, KeyFacts, Note, show};
-use crate::schema::{Column, Excluded, LINE_COLUMN, Nullability, Origin, SOURCE_COLUMN, Schema};
+use crate::schema::{Column, Excluded, Nullability, Origin, Schema, is_kept};
 
 /// Which keys are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,6 +163,14 @@ impl Selection {
         }
     }
 
+    /// The schema of records of which nothing is known but which keys are left out.
+    pub fn unknown(&self) -> Schema {
+        Schema {
+            excluded: self.excluded.clone(),
+            ..Schema::default()
+        }
+    }
+
     /// The column of a key that is taken.
     pub fn column_of<'s>(&'s self, key: &'s str) -> &'s str {
         let renamed = self.renamed.iter().find(|renamed| renamed.key == key);
@@ -217,7 +225,7 @@ impl Selection {
     pub fn give(&self, columns: &mut [Column], notes: &mut [Note]) -> Result<(), SelectionError> {
         for column in &mut *columns {
             self.take_from_key(column);
-            if [SOURCE_COLUMN, LINE_COLUMN].contains(&column.name.as_str()) {
+            if is_kept(&column.name) {
                 return Err(SelectionError::KeptName {
                     key: column.origin.key().unwrap_or_default().to_owned(),
                 });

@@ -16,6 +16,7 @@ use crate::encode::Compression;
 use crate::evolve::Evolve;
 use crate::ledger::{OnReplaced, SameContent};
 use crate::rejects::RejectedData;
+use crate::selection::Selection;
 use crate::source::Input;
 use crate::sql::TableName;
 use crate::stage::{InputFormat, RejectLimit};
@@ -24,6 +25,7 @@ use crate::store::PlainHttp;
 pub mod table;
 pub mod value;
 pub mod names;
+pub mod keys;
 pub mod aws;
 pub mod file;
 mod reader;
@@ -110,6 +112,17 @@ pub struct Plan {
     pub table: TableName,
     /// Where the target may stand already; `None` if no host is given: columns are inferred
     pub database: Option<Database>,
+    /// Where the schema is written, if it is wanted
+    pub schema_out: Option<SchemaOut>,
+}
+
+/// Where `plan` writes the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaOut {
+    /// To standard output, in place of the plan
+    Standard,
+    /// Into a file
+    File(PathBuf),
 }
 
 /// What `init` needs.
@@ -208,6 +221,12 @@ pub struct Conversion {
     pub unknown_keys: UnknownKeysSetting,
     /// What may be changed in a table
     pub evolve: Evolve,
+    /// Where the columns are declared
+    pub schema_file: Option<PathBuf>,
+    /// Which keys are taken; of no meaning with a schema file, which says it
+    pub selection: Selection,
+    /// Whether rows carry their source and line
+    pub lineage: Lineage,
     /// Where input that can be read once is kept; `None`: the system's temporary directory
     pub spool_directory: Option<PathBuf>,
     /// The most bytes that are kept there
@@ -234,6 +253,15 @@ pub enum UnknownKeysSetting {
     Ignore,
     /// They go into the SUPER column of this name, folded
     Rest(String),
+}
+
+/// Whether rows carry their source and line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lineage {
+    /// As the table or the schema file says
+    AsDeclared,
+    /// They do
+    Wanted,
 }
 
 /// Where lines of rejected records go.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use name::{Naming, printable, working_directory};
-pub use open::{Digested, Finished, Form, Opened, digest, open};
+pub use open::{Digested, Finished, Form, Opened, digest, open, open_at};
 pub use spool::{Spool, spool};
 
 /// What a user gave as INPUT.

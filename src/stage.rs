@@ -9,11 +9,12 @@
 //! The number of buffers bounds the memory: a chunk is read only into a buffer that came back.
 //! Row groups are appended in the input's order, so parts do not depend on the number of threads.
 //! Where the columns are not known they are guessed, and chunks go to the workers again where the
-//! guess was wrong ([`guess`]). What a record means is `decode`'s, what a file looks like `encode`'s.
+//! guess was wrong (`guess`). What a record means is `decode`'s, what a file looks like `encode`'s.
 
 mod assembly;
 mod guess;
 mod lineage;
+mod search;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -27,11 +28,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::decode::{self, GivenError, Ignored, MappingError, Reject, Rest, UnknownKeys};
 use crate::encode::{Compression, EncodeError, Part};
-use crate::facts::{self, Facts};
-use crate::frame::{FrameError, Framing, Limits};
+use crate::facts::Facts;
+use crate::frame::{FrameError, Framing, Limits, Piece};
 use crate::receipt::{RejectsFile, Staged, StagedPart, StagedSource};
 use crate::rejects::RejectedData;
 use crate::schema::Schema;
+use crate::selection::Selection;
 use crate::source::{Finished, Source, SourceError};
 use crate::store::{self, Store, StoreError};
 
@@ -39,6 +41,8 @@ use assembly::{Assembled, Assembly};
 use guess::Guess;
 use lineage::Lineage;
 use work::{Event, Form, Forms, Task};
+
+pub use search::find;
 
 /// Parts that go up at the same time. With the one being built and the one waiting this bounds
 /// what parts take of the memory.
@@ -67,8 +71,8 @@ pub enum Columns {
         /// What keys outside of it are
         unknown: UnknownKeys,
     },
-    /// Those that a reader of all records would choose
-    Inferred,
+    /// Those that a reader of all records would choose for the keys that are taken
+    Inferred(Selection),
 }
 
 /// How records become parts.
@@ -147,13 +151,22 @@ pub enum Sink {
 /// again: they come last, and their chunks are told by number.
 #[derive(Debug)]
 pub enum Made {
-    /// A part, with the indices of the sources whose records it holds, and the number of its last chunk
-    Part(Part, Vec<u32>, u64),
+    /// A part, what it was made of, and the number of its last chunk
+    Part(Part, PartInput, u64),
     /// Lines of rejected records, with the indices of the sources whose records they may be, and the number of
     /// the last chunk they are from
     Rejects(Bytes, Vec<u32>, u64),
     /// What was made so far does not count: it is made again
     Again,
+}
+
+/// What a part was made of.
+#[derive(Debug, Default)]
+pub struct PartInput {
+    /// Indices of the sources whose records it holds
+    pub sources: Vec<u32>,
+    /// All that was read for it, each beginning at 0
+    pub pieces: Vec<Piece>,
 }
 
 /// What was read so far, for a progress display. Shared by all threads.
@@ -170,11 +183,14 @@ pub struct Meter {
 /// What a whole conversion gave, beside the parts.
 #[derive(Debug)]
 pub struct Conversion {
-    /// The schema of the parts: the job's, with room for the longest nested values; or the inferred one, empty
+    /// The schema of the parts: the job's, with room for the longest nested values, and with those columns required
+    /// of [`Nullability::Defaulted`](crate::schema::Nullability) that only some records have; or the inferred one, empty
     /// if `facts` give none
     pub schema: Schema,
     /// For each column, whether any record had its key
     pub seen: Vec<bool>,
+    /// For each column, whether any record had no value for it
+    pub lacking: Vec<bool>,
     /// Facts: of all keys where columns are inferred, else as the job's `unknown` asks for
     pub facts: Facts,
     /// What each source was, in order; fewer if reading stopped early
@@ -317,7 +333,7 @@ pub async fn stage(
     loop {
         tokio::select! {
             next = made.recv(), if uploads.len() < UPLOADS => match next {
-                Some(Made::Part(part, sources, chunk)) => {
+                Some(Made::Part(part, PartInput { sources, pieces }, chunk)) => {
                     let key = format!("{prefix}/{}.parquet", part.digest.to_hex());
                     parts.push((chunk, StagedPart {
                         url: store.url(&key),
@@ -325,6 +341,7 @@ pub async fn stage(
                         bytes: part.bytes.len() as u64,
                         rows: part.rows,
                         sources,
+                        pieces,
                     }));
                     uploads.push(put(store, key, part.bytes, part.crc64nvme));
                 }
@@ -441,9 +458,9 @@ pub fn convert(job: &Job, sink: &Sink, meter: &Meter) -> Result<Conversion, Stag
         match attempt(&go)? {
             Attempt::Done(done) => return finish(&go, *done),
             Attempt::Reframe(source) => framings[source as usize] = Some(Framing::Values),
-            Attempt::Widen(widened) => {
+            Attempt::Other(other) => {
                 if let Columns::Known { schema, .. } = &mut columns {
-                    *schema = widened;
+                    *schema = other;
                 }
             }
         }
@@ -476,8 +493,8 @@ enum Attempt {
     Done(Box<Assembled>),
     /// This source is not JSON Lines after all
     Reframe(u32),
-    /// Nested values are longer than was provided for
-    Widen(Schema),
+    /// The columns are to be others: nested values are longer than was provided for, or one with a default is required
+    Other(Schema),
 }
 
 fn forms(columns: &Columns, options: Options, sink: &Sink) -> Result<Forms, EncodeError> {
@@ -490,8 +507,10 @@ fn forms(columns: &Columns, options: Options, sink: &Sink) -> Result<Forms, Enco
     };
     match (columns, compression) {
         (Columns::Known { schema, unknown }, _) => known(schema, *unknown),
-        (Columns::Inferred, None) => known(&Schema::default(), UnknownKeys::Collect),
-        (Columns::Inferred, Some(compression)) => Ok(Forms::Guessed(Guess::new(compression))),
+        (Columns::Inferred(selection), None) => known(&selection.unknown(), UnknownKeys::Collect),
+        (Columns::Inferred(selection), Some(compression)) => {
+            Ok(Forms::Guessed(Guess::new(compression, selection.clone())))
+        }
     }
 }
 
@@ -532,12 +551,15 @@ fn attempt(go: &Go<'_>) -> Result<Attempt, StageError> {
 /// Puts together what was found, after the parts were made again that stand before the last change of the columns.
 fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     let (mut tally, mut extent, mut remade_bytes) = (done.tally, done.extent, 0);
-    let schema = match &go.forms {
-        Forms::Known(form) if !matches!(go.job.columns, Columns::Inferred) => form.schema.clone(),
-        _ => match facts::choose(&done.facts) {
+    let schema = match (&go.forms, &go.job.columns) {
+        (Forms::Known(form), Columns::Known { .. }) => form.schema.clone(),
+        (_, Columns::Inferred(selection)) => match selection.choose(&done.facts) {
             Ok(chosen) => chosen.schema,
             Err(_) => Schema::default(),
         },
+        (Forms::Guessed(_), Columns::Known { .. }) => {
+            unreachable!("only columns that are not known are guessed")
+        }
     };
     if let (Forms::Guessed(_), Extent::Whole, false) = (
         &go.forms,
@@ -552,7 +574,7 @@ fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     let seen = match &go.job.columns {
         Columns::Known { .. } => tally.seen,
         // a column is there because some record had its key
-        Columns::Inferred => vec![true; schema.columns.len()],
+        Columns::Inferred(_) => vec![true; schema.columns.len()],
     };
     let sources = done.finished.into_iter().map(|(source, finished)| {
         let (read, rejected) = tally.counts[source as usize];
@@ -565,6 +587,7 @@ fn finish(go: &Go<'_>, done: Assembled) -> Result<Conversion, StageError> {
     Ok(Conversion {
         schema,
         seen,
+        lacking: tally.lacking,
         facts: done.facts,
         sources: sources.collect(),
         rejected: tally.rejected,
@@ -592,7 +615,7 @@ fn make_again(go: &Go<'_>, schema: &Schema, narrow: &[u64]) -> Result<Assembled,
         Attempt::Done(early) => Ok(*early),
         Attempt::Reframe(source) => Err(changed(source)),
         // the columns have room for every value that was there
-        Attempt::Widen(_) => Err(changed(0)),
+        Attempt::Other(_) => Err(changed(0)),
     }
 }
 

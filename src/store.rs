@@ -113,6 +113,10 @@ pub enum Fault {
     NoBucket,
     /// Not allowed
     Denied,
+    /// The key that objects are encrypted with may not be used, or cannot
+    EncryptionKey,
+    /// The bucket is in another region than the one that was asked
+    OtherRegion,
     /// Something stands under the key already
     Exists,
     /// Nobody answered, or not in time
@@ -193,6 +197,8 @@ impl StoreError {
         Some(match fault {
             Fault::NoBucket => "create the bucket, or check --stage, --region and --endpoint-url".into(),
             Fault::Denied => "the identity in use lacks a permission on this prefix, or the bucket belongs to another account; README, \"IAM\" lists what is needed".into(),
+            Fault::EncryptionKey => "the identity in use needs kms:GenerateDataKey and kms:Decrypt on the key of --sse-kms-key-id, which must be enabled and in the bucket's region".into(),
+            Fault::OtherRegion => "give the bucket's region with --region (AWS_REGION); Redshift must be in it too, as COPY of Parquet does not cross regions".into(),
             Fault::Unreachable => "check the network, --region and --endpoint-url (AWS_ENDPOINT_URL)".into(),
             Fault::Unconfigured => "set credentials and a region (AWS_REGION, a profile, or the machine's role)".into(),
             Fault::NoObject | Fault::Exists | Fault::Other => return None,
@@ -714,6 +720,13 @@ where
                 ("NoSuchKey" | "NotFound", _) | ("", 404) => Fault::NoObject,
                 ("PreconditionFailed" | "ConditionalRequestConflict", _) | ("", 409 | 412) => {
                     Fault::Exists
+                }
+                ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) | ("", 301) => {
+                    Fault::OtherRegion
+                }
+                (code, _) if code.starts_with("KMS.") => Fault::EncryptionKey,
+                (_, 403) if service.err().message().is_some_and(|m| m.contains(" kms:")) => {
+                    Fault::EncryptionKey
                 }
                 (_, 401 | 403) => Fault::Denied,
                 _ => Fault::Other,

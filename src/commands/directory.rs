@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::inputs::{self, infer, refuse_rejected, watched};
-use super::{export, rejected};
+use super::{declared, export, rejected};
 use crate::error::Cause;
 use crate::load::Table;
 use crate::report::{Outcome, PartCounts, RecordCounts, Report};
+use crate::schema::Schema;
 use crate::settings::Export;
 use crate::stage::{self, Columns, Job, Meter};
 use crate::store::Store;
@@ -19,19 +20,18 @@ pub(super) async fn stage_into(
     directory: &Path,
     progress: &Progress,
 ) -> Result<Report, Cause> {
+    let declared = declared::read(&export.conversion)?;
     let (found, warnings) = inputs::find_sources(&export.inputs)?;
     let sources = inputs::spool(found.sources, &export.conversion)?;
-    let (columns, mut notes) = match inputs::columns_to_come(&export.conversion) {
-        Some(columns) => (columns, Vec::new()),
-        None => {
+    let (columns, mut notes) = match (declared, inputs::columns_to_come(&export.conversion)) {
+        (Some(schema), _) => (known(export, schema)?, Vec::new()),
+        (None, Some(columns)) => (columns, Vec::new()),
+        (None, None) => {
             let inferred = infer(&export.conversion, &sources, progress).await?;
-            let (mut schema, table) = (inferred.schema, Table::default());
-            let unknown =
-                inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
-            (Columns::Known { schema, unknown }, inferred.notes)
+            (known(export, inferred.schema)?, inferred.notes)
         }
     };
-    let is_inferred = matches!(columns, Columns::Inferred);
+    let is_inferred = matches!(columns, Columns::Inferred(_));
     let job = Job {
         sources: sources.clone(),
         scope: export.inputs.scope.clone(),
@@ -55,7 +55,7 @@ pub(super) async fn stage_into(
     refuse_rejected(rejected, read, conversion.extent, &sources, limit)
         .map_err(|cause| rejected::with_files(cause, &staged.rejects))?;
     if is_inferred {
-        notes.extend(inputs::chosen_notes(&conversion.facts)?);
+        notes.extend(inputs::chosen_notes(&export.conversion, &conversion.facts)?);
     }
     let mut report = export::empty_report(export, sources.len());
     report.outcome = Outcome::Staged;
@@ -75,4 +75,10 @@ pub(super) async fn stage_into(
     report.rejects_files = staged.rejects.iter().map(|file| file.url.clone()).collect();
     report.rejects = inputs::reject_lines(&conversion.rejected.first, &sources);
     Ok(report)
+}
+
+fn known(export: &Export, mut schema: Schema) -> Result<Columns, Cause> {
+    let table = Table::default();
+    let unknown = inputs::unknown_keys(&export.conversion, &export.table, &table, &mut schema)?;
+    Ok(Columns::Known { schema, unknown })
 }

@@ -9,22 +9,20 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::inputs::{self, distinct, infer, refuse_rejected, watched};
+use super::refused::Refused;
 use super::session::{self, Retries};
-use super::{directory, rejected};
+use super::{declared, directory, rejected};
 use crate::database::Session;
 use crate::decode::{Ignored, Reject};
 use crate::error::{Cause, Failure};
-use crate::evolve::{self, Evolve};
+use crate::evolve::{Changes, Evolve};
 use crate::facts::Facts;
 use crate::ledger::{self, Candidate, Policy};
 use crate::load::{self, Chosen, Committed, Ending, Interrupt, Request, Table, Target};
 use crate::receipt::{self, RejectsFile, Staged, StagedPart};
 use crate::report::{self, Answer, Outcome, PartCounts, RecordCounts, Report, SourceCounts};
 use crate::schema::{Column, Schema};
-use crate::selection::Selection;
-use crate::settings::{
-    self, CopyAuthorization, Destination, Export, Load, PartsAfterwards, UnknownKeysSetting,
-};
+use crate::settings::{CopyAuthorization, Destination, Export, Load, PartsAfterwards};
 use crate::source::{self, Place, Source};
 use crate::sql::{self, Authorization, RejectsRow};
 use crate::stage::{self, Columns, Extent, Job, Meter, Rejected};
@@ -102,6 +100,8 @@ struct Groups {
     rejected: Rejected,
     ignored: Ignored,
     facts: Facts,
+    /// For each column, whether any record had no value for it
+    lacking: Vec<bool>,
     remade_bytes: u64,
 }
 
@@ -112,6 +112,8 @@ struct Run<'a> {
     store: Store,
     rejects: Option<Store>,
     policy: Policy,
+    /// The columns, where a schema file says which
+    declared: Option<Schema>,
     progress: &'a Progress,
     /// Keys of everything put into the store
     keys: Vec<String>,
@@ -124,6 +126,7 @@ async fn redshift(
     interrupt: &Interrupt,
 ) -> Result<Report, Failure> {
     let failed = |error: Cause| Failure::from(error.during(format!("load {}", export.table)));
+    let declared = declared::read(&export.conversion).map_err(failed)?;
     let (found, warnings) = inputs::find_sources(&export.inputs).map_err(failed)?;
     progress.phase("connecting");
     let endpoint = session::endpoint(&load.database);
@@ -141,6 +144,7 @@ async fn redshift(
         store: session::open_stage(&load.stage).await.map_err(failed)?,
         rejects: rejected::open_store(export).await.map_err(failed)?,
         policy: policy(export, load),
+        declared,
         progress,
         keys: Vec::new(),
     };
@@ -198,6 +202,8 @@ impl Run<'_> {
     ) -> Result<Round, Cause> {
         let mut session = session::connect(&self.target.endpoint).await?;
         let table = load::look(&session, &self.target).await?;
+        let conversion = &self.export.conversion;
+        self.policy.options = declared::row_shaping(conversion, self.declared.as_ref(), &table);
         let idle_since = Instant::now();
         if way.batch.is_none() {
             let pending = std::mem::take(&mut way.pending);
@@ -265,6 +271,17 @@ impl Run<'_> {
                 way.remakes += 1;
                 way.batch = None;
                 Ok(Round::Again)
+            }
+            Err(Cause::Load(error)) => {
+                let refused = Refused {
+                    export: self.export,
+                    target: &self.target,
+                    table: &table,
+                    staged: &made.staged,
+                    sources: &made.sources,
+                    parts: &chosen.parts,
+                };
+                Err(refused.located(error, self.progress).await)
             }
             Err(cause) => Err(cause),
         }
@@ -373,16 +390,22 @@ impl Run<'_> {
         spanning: Spanning,
     ) -> Result<Batch, Cause> {
         let conversion = &self.export.conversion;
-        let (columns, mut notes, digests) = match (table.oid, spanning) {
-            (Some(_), _) if conversion.evolve != Evolve::Nothing => {
+        let (columns, mut notes, digests) = match (&self.declared, table.oid) {
+            (Some(declared), None) => (self.known(declared.clone(), table)?, Vec::new(), None),
+            (Some(declared), Some(_)) => {
+                let fitted = declared::fitted(declared, conversion, &self.export.table, table)?;
+                let notes = self.change(&fitted.changes, fitted.notes).await?;
+                (self.known(fitted.schema, table)?, notes, None)
+            }
+            (None, Some(_)) if conversion.evolve != Evolve::Nothing => {
                 let (schema, notes, digests) = self.evolve(&sources, table).await?;
                 (self.known(schema, table)?, notes, digests)
             }
-            (Some(_), _) => {
-                let schema = session::schema_of(table, &self.export.table)?;
+            (None, Some(_)) => {
+                let schema = declared::of_table(conversion, &self.export.table, table)?;
                 (self.known(schema, table)?, Vec::new(), None)
             }
-            (None, spanning) => match (inputs::columns_to_come(conversion), spanning) {
+            (None, None) => match (inputs::columns_to_come(conversion), spanning) {
                 (Some(columns), Spanning::Allowed) => (columns, Vec::new(), None),
                 _ => {
                     let inferred = infer(conversion, &sources, self.progress).await?;
@@ -391,7 +414,7 @@ impl Run<'_> {
                 }
             },
         };
-        let is_inferred = matches!(columns, Columns::Inferred);
+        let is_inferred = matches!(columns, Columns::Inferred(_));
         self.progress.phase("converting");
         let groups: Vec<Vec<Source>> = match spanning {
             Spanning::Allowed => vec![sources.clone()],
@@ -403,7 +426,7 @@ impl Run<'_> {
             Ok(made) => made,
         };
         if is_inferred {
-            notes.extend(inputs::chosen_notes(&made.facts)?);
+            notes.extend(inputs::chosen_notes(conversion, &made.facts)?);
         }
         let staged = made.staged;
         if let Some(digests) = digests {
@@ -440,24 +463,30 @@ impl Run<'_> {
         table: &Table,
     ) -> Result<(Schema, Vec<String>, Option<Vec<String>>), Cause> {
         let conversion = &self.export.conversion;
-        let schema = session::schema_of(table, &self.export.table)?;
+        let schema = declared::of_table(conversion, &self.export.table, table)?;
         self.progress.phase("looking for what the table lacks");
         let surveyed = inputs::survey(conversion, sources, self.progress).await?;
-        let changes = evolve::changes(
-            &surveyed.facts,
-            &Selection::default(),
-            &session::column_types(table),
-        )?;
+        let changes = declared::lacking(conversion, &surveyed.facts, table)?;
         let changes = changes.allowed(conversion.evolve);
+        let notes = changes.notes.iter().map(ToString::to_string).collect();
+        let notes = self.change(&changes, notes).await?;
+        let schema = session::changed(schema, &changes);
+        Ok((schema, notes, Some(surveyed.digests)))
+    }
+
+    /// Changes widths, and says after `notes` what is changed.
+    async fn change(
+        &self,
+        changes: &Changes,
+        mut notes: Vec<String>,
+    ) -> Result<Vec<String>, Cause> {
         if !changes.widen.is_empty() {
             self.progress.phase("making columns wider");
             load::widen(&self.target, &changes.widen).await?;
         }
-        let mut notes: Vec<String> = changes.notes.iter().map(ToString::to_string).collect();
-        let statements = sql::alter_table(&self.export.table, &changes);
+        let statements = sql::alter_table(&self.export.table, changes);
         notes.extend(statements.iter().map(ToString::to_string));
-        let schema = session::changed(schema, &changes);
-        Ok((schema, notes, Some(surveyed.digests)))
+        Ok(notes)
     }
 
     /// Columns that the load adds to the table.
@@ -478,25 +507,23 @@ impl Run<'_> {
         const MUCH: u64 = 1 << 30;
         let bytes: Option<u64> = sources.iter().map(|source| source.bytes).sum();
         let is_much = bytes.is_none_or(|bytes| bytes > MUCH);
-        if table.oid.is_none() || is_much || !matches!(cause, Cause::Rejected { .. }) {
+        let is_declared = self.declared.is_some();
+        let is_new = table.oid.is_none();
+        if is_declared || is_new || is_much || !matches!(cause, Cause::Rejected { .. }) {
             return cause;
         }
         let anything = inputs::anything(&self.export.conversion);
         let Ok(surveyed) = inputs::survey(&anything, sources, self.progress).await else {
             return cause;
         };
-        match evolve::changes(
-            &surveyed.facts,
-            &Selection::default(),
-            &session::column_types(table),
-        ) {
+        match declared::lacking(&self.export.conversion, &surveyed.facts, table) {
             Ok(changes) => inputs::with_advice(cause, &self.export.table, &changes),
             Err(_) => cause,
         }
     }
 
     /// Stages each group for itself, all under one schema: when one of them has longer nested values
-    /// than was provided for, those before it are made again.
+    /// than was provided for, or values where others have none, those before it are made again.
     async fn stage_groups(
         &mut self,
         groups: Vec<Vec<Source>>,
@@ -540,17 +567,29 @@ impl Run<'_> {
                 }
                 for part in &mut further.parts {
                     part.sources.iter_mut().for_each(|source| *source += first);
+                    part.pieces
+                        .iter_mut()
+                        .for_each(|piece| piece.source += first);
                     self.keys.push(part.key.clone());
                 }
                 self.keys.append(&mut further.abandoned);
                 if let Columns::Known { schema, .. } = &mut columns {
-                    let is_narrow = further.schema != *schema && first > 0;
+                    let is_other = further.schema != *schema && first > 0;
                     schema.clone_from(&further.schema);
-                    if is_narrow {
+                    if is_other {
                         continue 'again;
                     }
                 }
                 all.staged.append(further);
+                all.lacking.resize(conversion.lacking.len(), false);
+                for (lacking, there) in all.lacking.iter_mut().zip(&conversion.lacking) {
+                    *lacking |= there;
+                }
+                if let Columns::Known { schema, .. } = &mut columns
+                    && schema.require(&all.staged.seen, &all.lacking)
+                {
+                    continue 'again;
+                }
                 let limit = self.export.conversion.max_rejects;
                 // a share is known in the end
                 let is_last = all.staged.sources.len() == sources.len();
@@ -675,24 +714,14 @@ impl Run<'_> {
     }
 }
 
-/// What of the settings makes other rows of the same records, for the ledger: 64 bytes at most.
-fn row_shaping(conversion: &settings::Conversion) -> String {
-    match &conversion.unknown_keys {
-        UnknownKeysSetting::Error => "1".into(),
-        UnknownKeysSetting::Ignore => "1 ignore".into(),
-        UnknownKeysSetting::Rest(column) => {
-            format!("1 rest {}", &blake3::hash(column.as_bytes()).to_hex()[..16])
-        }
-    }
-}
-
+/// How the ledger is judged; its row-shaping options depend on the table, which is not known yet.
 fn policy(export: &Export, load: &Load) -> Policy {
     Policy {
         scope: export.inputs.scope.clone(),
         origin: session::origin(load.writer.as_ref()),
         on_replaced: load.on_replaced,
         same_content: load.same_content,
-        options: row_shaping(&export.conversion),
+        options: String::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::declared;
 use crate::decode::{Ignored, LeftOut, Reject, Rest, UnknownKeys};
 use crate::error::Cause;
 use crate::evolve::{Changes, Evolve, TableColumn};
@@ -14,7 +15,7 @@ use crate::frame::Limits;
 use crate::load::Table;
 use crate::report::{self, LISTED_REJECTS, RejectLine};
 use crate::schema::{Column, ColumnType, Nullability, Schema};
-use crate::settings::{Conversion as ConversionSettings, Inputs, UnknownKeysSetting};
+use crate::settings::{Conversion as ConversionSettings, Inputs, Lineage, UnknownKeysSetting};
 use crate::source::{self, Found, Naming, Source};
 use crate::sql::{self, TableName};
 use crate::stage::{self, Columns, Extent, Job, Meter, Options, RejectLimit, Rejected};
@@ -86,11 +87,14 @@ pub(super) fn options(conversion: &ConversionSettings) -> Options {
 }
 
 /// The columns of a table that is yet to be made, chosen while its parts are made. One that gets a column for all
-/// other keys must know first which those are: none, as every key gets a column.
+/// other keys must know first which those are: none, as every key gets a column; and what sources give beside the records
+/// is put together before any is read.
 pub(super) fn columns_to_come(conversion: &ConversionSettings) -> Option<Columns> {
-    match conversion.unknown_keys {
-        UnknownKeysSetting::Error | UnknownKeysSetting::Ignore => Some(Columns::Inferred),
-        UnknownKeysSetting::Rest(_) => None,
+    match (&conversion.unknown_keys, conversion.lineage) {
+        (UnknownKeysSetting::Error | UnknownKeysSetting::Ignore, Lineage::AsDeclared) => {
+            Some(Columns::Inferred(conversion.selection.clone()))
+        }
+        (UnknownKeysSetting::Rest(_), _) | (_, Lineage::Wanted) => None,
     }
 }
 
@@ -98,9 +102,15 @@ pub(super) fn columns_to_come(conversion: &ConversionSettings) -> Option<Columns
 ///
 /// # Errors
 /// If none could be chosen.
-pub(super) fn chosen_notes(facts: &Facts) -> Result<Vec<String>, Cause> {
-    let chosen = facts::choose(facts)?;
-    Ok(chosen.notes.iter().map(ToString::to_string).collect())
+pub(super) fn chosen_notes(
+    conversion: &ConversionSettings,
+    facts: &Facts,
+) -> Result<Vec<String>, Cause> {
+    let selection = &conversion.selection;
+    let chosen = selection.choose(facts)?;
+    let mut notes: Vec<String> = chosen.notes.iter().map(ToString::to_string).collect();
+    notes.extend(unseen_note(&selection.unseen(facts)));
+    Ok(notes)
 }
 
 /// What becomes of keys without a column, now that the columns are known. A table that is yet to be made
@@ -120,16 +130,22 @@ pub(super) fn unknown_keys(
         .columns
         .iter()
         .position(|column| column.name == *rest);
-    match place {
-        Some(place) if schema.columns[place].target == ColumnType::Super => {
-            Ok(UnknownKeys::Rest(place))
-        }
-        None if table.oid.is_none() => {
+    if let Some(place) = place
+        && schema.columns[place].target == ColumnType::Super
+    {
+        return Ok(UnknownKeys::Rest(place));
+    }
+    match (place, &conversion.schema_file, table.oid) {
+        (_, Some(path), _) => Err(Cause::RestUndeclared {
+            path: path.clone(),
+            column: rest.clone(),
+        }),
+        (None, None, None) => {
             let column = Column::new(rest, ColumnType::Super, Nullability::Nullable);
             schema.columns.push(column);
             Ok(UnknownKeys::Rest(schema.columns.len() - 1))
         }
-        place => Err(Cause::RestColumn {
+        (place, None, _) => Err(Cause::RestColumn {
             table: name.clone(),
             column: rest.clone(),
             found: match place {
@@ -198,13 +214,24 @@ pub(super) async fn infer(
 ) -> Result<Inferred, Cause> {
     progress.phase("inferring the schema");
     let Surveyed { facts, digests } = survey(conversion, sources, progress).await?;
-    let chosen = facts::choose(&facts)?;
+    let notes = chosen_notes(conversion, &facts)?;
+    let mut schema = conversion.selection.choose(&facts)?.schema;
+    schema.columns.extend(declared::lineage_columns(conversion));
     Ok(Inferred {
-        schema: chosen.schema,
-        notes: chosen.notes.iter().map(ToString::to_string).collect(),
+        schema,
+        notes,
         digests,
         facts,
     })
+}
+
+/// What to say of keys that were asked for in vain.
+fn unseen_note(keys: &[&str]) -> Option<String> {
+    if keys.is_empty() {
+        return None;
+    }
+    let keys: Vec<String> = keys.iter().map(|key| facts::show(key)).collect();
+    Some(format!("no record has {}", keys.join(" or ")))
 }
 
 /// Reads everything once for what is under its keys.
@@ -216,7 +243,7 @@ pub(super) async fn survey(
     let job = Job {
         sources: sources.to_vec(),
         scope: String::new(),
-        columns: Columns::Inferred,
+        columns: Columns::Inferred(conversion.selection.clone()),
         options: options(conversion),
     };
     let meter = Arc::new(Meter::default());

@@ -214,8 +214,8 @@ pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
             .iter_mut()
             .find(|c| c.name == widening.column);
         if let Some(column) = column {
-            let wide = ColumnType::Varchar(widening.to);
-            *column = Column::new(&widening.column, wide, column.nullability);
+            column.target = ColumnType::Varchar(widening.to);
+            column.staged = column.target;
         }
     }
     schema.columns.extend(changes.add.iter().cloned());
@@ -226,9 +226,10 @@ pub(super) fn changed(mut schema: Schema, changes: &Changes) -> Schema {
 pub(super) fn schema_of(table: &Table, name: &TableName) -> Result<Schema, Cause> {
     let mut schema = Schema::default();
     for column in &table.columns {
-        let nullability = match column.not_null && !column.has_default {
-            true => Nullability::Required,
-            false => Nullability::Nullable,
+        let nullability = match (column.not_null, column.has_default) {
+            (true, false) => Nullability::Required,
+            (true, true) => Nullability::Defaulted,
+            (false, _) => Nullability::Nullable,
         };
         match column.open() {
             Ok(column_type) => {

@@ -8,6 +8,8 @@ use std::{fmt, io};
 
 use tokio_postgres::error::Severity;
 
+use crate::refusal::{self, Block};
+
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -112,32 +114,10 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// What Redshift's detail block says (`error`, `code`, `context` …), on one line; another detail as it is.
+/// What the detail says, on one line.
 fn detail_facts(detail: &str) -> String {
-    let field = |line: &str, name: &str| -> Option<String> {
-        let value = line.trim().strip_prefix(name)?.strip_prefix(':')?.trim();
-        Some(value.to_owned())
-    };
-    let mut code = None;
-    let mut context: Option<String> = None;
-    let mut in_context = false;
-    for line in detail.lines() {
-        if let Some(value) = field(line, "code") {
-            (code, in_context) = (Some(value), false);
-        } else if let Some(value) = field(line, "context") {
-            (context, in_context) = (Some(value), true);
-        } else if ["error", "query", "location", "process"]
-            .iter()
-            .any(|n| field(line, n).is_some())
-            || line.trim_start().starts_with("---")
-        {
-            in_context = false;
-        } else if in_context && let Some(context) = &mut context {
-            context.push(' ');
-            context.push_str(line.trim());
-        }
-    }
-    match (context, code) {
+    let block = Block::read(detail);
+    match (block.context, block.code) {
         (Some(context), Some(code)) => format!("{context} (code {code})"),
         (Some(context), None) => context,
         (None, _) => detail.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -240,14 +220,7 @@ impl DatabaseError {
             Self::Roots { .. } => Some("--sslrootcert FILE names a PEM file of trusted authorities".into()),
             Self::Refused { source, .. } => match source.code.as_str() {
                 "42501" => Some("the user lacks a privilege; README, \"Grants\" lists what a load needs".into()),
-                // Redshift: ALTER TABLE; the detail names the view
-                "0A000" if source.message.contains("used by a view or rule") => Some(
-                    "drop the view, and make it again afterwards: WITH NO SCHEMA BINDING it would not be in the way".into(),
-                ),
-                "0A000" if source.message.contains("datashare") => {
-                    Some("connect to the database that has the table: a load cannot span datashares".into())
-                }
-                _ => None,
+                _ => refusal::advice(&source.message, source.detail.as_deref()).map(str::to_owned),
             },
             Self::Broken { .. } | Self::Answer { .. } => None,
         }

@@ -8,7 +8,7 @@ use crate::facts::show;
 use crate::schema::{Column, ColumnType, Origin, Schema, fold};
 
 /// Most keys of a path: what a value has levels that no column takes.
-const MAX_PATH_KEYS: usize = 64;
+pub const MAX_PATH_KEYS: usize = 64;
 /// Digits of a source's id.
 const ID_DIGITS: u32 = 32;
 

@@ -87,6 +87,7 @@ pub(super) struct Finished {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rows: u64,
     pub(super) seen: Vec<bool>,
+    pub(super) lacking: Vec<bool>,
     pub(super) outgrown: Vec<Outgrown>,
     pub(super) facts: Facts,
     pub(super) ignored: Ignored,
@@ -103,7 +104,12 @@ impl<'s> Records<'s> {
         let columns = || schema.columns.iter().enumerate();
         Self {
             required: columns()
-                .filter(|(_, column)| column.nullability != Nullability::Nullable)
+                .filter(|(_, column)| {
+                    matches!(
+                        column.nullability,
+                        Nullability::Present | Nullability::Required
+                    )
+                })
                 .filter_map(|(place, _)| Some((place, tree.homes[place]?)))
                 .collect(),
             lines: columns()
@@ -154,6 +160,11 @@ impl<'s> Records<'s> {
         Finished {
             seen: seen
                 .map(|(null, array)| *null || array.null_count() < array.len())
+                .collect(),
+            lacking: rows
+                .arrays
+                .iter()
+                .map(|array| array.null_count() > 0)
                 .collect(),
             columns: rows.arrays,
             rows: rows.count,

@@ -17,7 +17,7 @@ use arrow::util::display::array_value_to_string;
 
 use super::*;
 use crate::frame::SLACK;
-use crate::schema::{Column, ColumnType, Nullability};
+use crate::schema::{Closed, ClosedBy, Column, ColumnType, Nullability};
 
 /// One piece, the first of source 7.
 pub(super) fn chunk(framing: Framing, bytes: impl AsRef<[u8]>) -> Chunk {

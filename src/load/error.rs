@@ -1,10 +1,10 @@
 //! Why nothing was loaded, or why that is not known.
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, ServerError};
 use crate::ledger::LedgerError;
 use crate::sql::TableName;
 
-use super::rows::COPYING;
+use super::rows::{COPYING, INSERTING};
 use super::{Holder, Obstacle};
 
 /// Why nothing was loaded, or why that is not known.
@@ -115,6 +115,17 @@ impl LoadError {
                 ..
             })
         )
+    }
+
+    /// The server's words, if it refused staged rows.
+    pub fn refused_rows(&self) -> Option<&ServerError> {
+        match self {
+            Self::Database(DatabaseError::Refused {
+                purpose: COPYING | INSERTING,
+                source,
+            }) => Some(source),
+            _ => None,
+        }
     }
 
     /// What the user can do.

@@ -2,6 +2,7 @@
 
 use crate::database::Session;
 use crate::receipt::Staged;
+use crate::refusal::LoadErrorRow;
 use crate::schema::{LoadExpression, Schema};
 use crate::sql::{self, CopyInto};
 
@@ -9,6 +10,28 @@ use super::{LoadError, Request, Table, Target};
 
 /// What the COPY is for.
 pub(super) const COPYING: &str = "copy";
+/// What the INSERT is for.
+pub(super) const INSERTING: &str = "insert from the temporary table";
+
+/// What the server's own view says of a COPY that failed, if it says anything.
+///
+/// # Errors
+/// [`LoadError`]
+pub async fn load_error(session: &Session, query: i64) -> Result<Option<LoadErrorRow>, LoadError> {
+    let statement = sql::load_error(query);
+    let answer = session
+        .run("read the server's view of load errors", &statement)
+        .await?;
+    Ok(answer.rows.into_iter().next().map(|row| {
+        let mut texts = row.into_iter().map(Option::unwrap_or_default);
+        let mut next = || texts.next().unwrap_or_default();
+        LoadErrorRow {
+            file: next(),
+            column: next(),
+            message: next(),
+        }
+    }))
+}
 
 /// The one COPY, and its proof by the server's own counts.
 pub(super) async fn copy(
@@ -70,11 +93,7 @@ pub(super) async fn copy(
     if temporary {
         let statement = sql::insert_from_temporary(table, &staged.schema, &staged.seen);
         let inserted = session
-            .run_with(
-                target.patience(),
-                "insert from the temporary table",
-                &statement,
-            )
+            .run_with(target.patience(), INSERTING, &statement)
             .await?;
         prove("INSERT", inserted.affected)?;
     }

@@ -26,6 +26,7 @@ fn staged(parts: &[&[u32]]) -> Staged {
                 bytes: 1,
                 rows: 1,
                 sources: sources.to_vec(),
+                pieces: Vec::new(),
             })
             .collect(),
         ..Staged::default()

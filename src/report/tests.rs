@@ -153,6 +153,7 @@ fn plan() -> PlanReport {
             column("id", "BIGINT", "integers of up to 10 digits"),
             column("title", "VARCHAR(64)", "texts of up to 30 bytes"),
         ],
+        schema_file: Some("events.toml".to_owned()),
         sources: SourceCounts {
             total: 2,
             loaded: 0,
@@ -182,6 +183,7 @@ fn a_plan_as_text() {
       id     BIGINT       integers of up to 10 digits
       title  VARCHAR(64)  texts of up to 30 bytes
 
+      schema   events.toml
       sources  2
       records  1,000 read, 0 rejected
       input    64.0 KiB in 0.1 s
@@ -205,6 +207,7 @@ fn a_plan_for_a_table_that_is_there_as_text() {
       id     BIGINT       integers of up to 10 digits
       title  VARCHAR(64)  texts of up to 30 bytes
 
+      schema   events.toml
       sources  2, 1 already there
       records  1,000 read, 0 rejected
       input    64.0 KiB in 0.1 s
@@ -213,7 +216,7 @@ fn a_plan_for_a_table_that_is_there_as_text() {
 
 #[test]
 fn a_plan_as_json() {
-    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
+    assert_snapshot!(plan().json(), @r#"{"format_version":1,"table":"public.events","create_table":"CREATE TABLE \"public\".\"events\" (\n    \"id\" BIGINT,\n    \"title\" VARCHAR(64)\n)","alter_table":[],"columns":[{"name":"id","type":"BIGINT","reason":"integers of up to 10 digits"},{"name":"title","type":"VARCHAR(64)","reason":"texts of up to 30 bytes"}],"schema_file":"events.toml","sources":{"total":2,"loaded":0,"skipped":0},"records":{"read":1000,"loaded":1000,"rejected":0},"input_bytes":65536,"notes":[],"warnings":[],"rejects":[],"seconds":0.1}"#);
 }
 
 #[test]

@@ -9,6 +9,11 @@ pub const SOURCE_COLUMN: &str = "stagecopy_source";
 /// The column of a record's line, where rows carry it.
 pub const LINE_COLUMN: &str = "stagecopy_line";
 
+/// Whether a folded name is kept for a column with lineage.
+pub fn is_kept(name: &str) -> bool {
+    [SOURCE_COLUMN, LINE_COLUMN].contains(&name)
+}
+
 /// Names the server keeps for itself (Redshift: names and identifiers).
 const SYSTEM_COLUMNS: [&str; 7] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 

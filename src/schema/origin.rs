@@ -34,6 +34,15 @@ impl Origin {
         }
     }
 
+    /// The keys that lead to a value, from the record down; none where no key does.
+    pub fn keys(&self) -> &[String] {
+        match self {
+            Self::Key(key) => std::slice::from_ref(key),
+            Self::Path(path) => path,
+            Self::SourceName(_) | Self::Source | Self::Line => &[],
+        }
+    }
+
     /// Whether every record of a source has the same value, which the source gives.
     pub fn is_source(&self) -> bool {
         matches!(self, Self::SourceName(_) | Self::Source)

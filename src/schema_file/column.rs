@@ -5,10 +5,11 @@ use toml::de::DeValue;
 
 use super::read::{Declared, Reader, Section};
 use super::{COLUMN_KEYS, default};
+use crate::decode::MAX_PATH_KEYS;
 use crate::facts::show;
 use crate::schema::{
-    ByteText, Column, ColumnType, DefaultValue, Definition, Encoding, LINE_COLUMN, Nullability,
-    Origin, SOURCE_COLUMN, SourcePattern, check_name, fold,
+    ByteText, Column, ColumnType, DefaultValue, Definition, Encoding, Nullability, Origin,
+    SourcePattern, check_name, fold, is_kept,
 };
 
 impl Reader<'_> {
@@ -57,6 +58,10 @@ impl Reader<'_> {
         let column = Column::new(name, target?, nullability)
             .with_byte_text(byte_text)
             .with_origin(origin?);
+        if let (Origin::SourceName(_), ColumnType::Super) = (&column.origin, column.target) {
+            let message = "from_path: a text out of a name does not go into SUPER";
+            self.blame(section, section.at, message);
+        }
         self.check_lineage(section, &column);
         let default = self.default(section, &column);
         Some(column.with_definition(Definition { encode, default }))
@@ -183,6 +188,11 @@ impl Reader<'_> {
             self.blame(section, at, message);
             return None;
         }
+        if keys.len() > MAX_PATH_KEYS {
+            let message = format!("path has {} keys, and may have {MAX_PATH_KEYS}", keys.len());
+            self.blame(section, at, message);
+            return None;
+        }
         if value.as_str().is_some() && keys.iter().any(String::is_empty) {
             let message =
                 "path has an empty key between its dots: write such a path as a list of keys";
@@ -199,7 +209,7 @@ impl Reader<'_> {
         let wanted = match column.origin {
             Origin::Source => Column::source(),
             Origin::Line => Column::line(),
-            _ if [SOURCE_COLUMN, LINE_COLUMN].contains(&name) => {
+            _ if is_kept(name) => {
                 self.blame(section, at, "this name is kept for a column with lineage");
                 return;
             }

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{FILE_KEYS, Problem, VERSION};
 use crate::facts::show;
-use crate::schema::{Column, Excluded, MAX_COLUMNS, Origin, Schema, fold};
+use crate::schema::{Column, ColumnType, Excluded, MAX_COLUMNS, Origin, Schema, fold};
 
 /// Reads a schema file.
 ///
@@ -97,6 +97,7 @@ impl Reader<'_> {
         let excluded = self.excluded(&file);
         let table = self.table(&file, &declared);
         self.distinct(&declared);
+        self.nested(&declared);
         self.taken(&declared, &excluded);
         Some(Schema {
             columns: declared
@@ -245,10 +246,34 @@ impl Reader<'_> {
             .collect()
     }
 
+    /// That no column is lifted out of what another takes whole, unless that is SUPER, which takes objects.
+    fn nested(&mut self, declared: &[Declared]) {
+        let paths = || {
+            declared.iter().filter_map(|declared| {
+                let column = declared.column.as_ref()?;
+                Some((declared.at, column, column.origin.keys()))
+            })
+        };
+        for (at, column, path) in paths() {
+            let is_around = |keys: &[String]| keys.len() < path.len() && path.starts_with(keys);
+            for (_, whole, keys) in paths() {
+                if !keys.is_empty() && is_around(keys) && whole.target != ColumnType::Super {
+                    let message = format!(
+                        "column {} is lifted out of what column {} takes whole, which is {} and not SUPER",
+                        show(&column.name),
+                        show(&whole.name),
+                        whole.target
+                    );
+                    self.refuse(at, message);
+                }
+            }
+        }
+    }
+
     /// That no two columns have one name, or one origin.
     fn distinct(&mut self, declared: &[Declared]) {
         let mut names: HashMap<&str, usize> = HashMap::new();
-        let mut origins: BTreeMap<Vec<&str>, &str> = BTreeMap::new();
+        let mut origins: BTreeMap<&[String], &str> = BTreeMap::new();
         for Declared { name, at, column } in declared {
             if let Some(first) = names.insert(name, *at) {
                 let line = memchr::memchr_iter(b'\n', &self.text.as_bytes()[..first]).count() + 1;
@@ -259,11 +284,10 @@ impl Reader<'_> {
                 self.refuse(*at, message);
             }
             let Some(column) = column else { continue };
-            let path: Vec<&str> = match &column.origin {
-                Origin::Key(key) => vec![key],
-                Origin::Path(keys) => keys.iter().map(String::as_str).collect(),
-                Origin::SourceName(_) | Origin::Source | Origin::Line => continue,
-            };
+            let path = column.origin.keys();
+            if path.is_empty() {
+                continue;
+            }
             let shown = path
                 .iter()
                 .map(|key| show(key))
@@ -282,10 +306,13 @@ impl Reader<'_> {
         }
     }
 
-    /// That no column takes a key that is left out.
+    /// That no column takes a key that is left out. One may be lifted out of an object of which all else is.
     fn taken(&mut self, declared: &[Declared], excluded: &Excluded) {
         for Declared { name, at, column } in declared {
-            if let Some(key) = column.as_ref().and_then(|column| column.origin.key())
+            if let Some(Column {
+                origin: Origin::Key(key),
+                ..
+            }) = column
                 && excluded.has(key)
             {
                 let (taken, name) = (show(key), show(name));

@@ -205,6 +205,10 @@ fn each_rule_has_its_words() {
             "version = 1\n[[column]]\nname = \"c\"\ntype = \"DATE\"\npath = \"a.b\"\n[[column]]\nname = \"d\"\ntype = \"DATE\"\npath = [\"A\", \"b\"]",
             "7: column \"d\" takes \"a\".\"b\", and so does \"c\"",
         ),
+        (
+            "version = 1\n[[column]]\nname = \"c\"\ntype = \"DATE\"\n[[column]]\nname = \"d\"\ntype = \"DATE\"\npath = \"C.e.f\"",
+            "6: column \"d\" is lifted out of what column \"c\" takes whole, which is DATE and not SUPER",
+        ),
     ] {
         assert_eq!(wrong(text), [expected], "{text}");
     }
@@ -268,6 +272,10 @@ fn each_rule_has_its_words() {
             "6: column \"c\": default: every record has a value",
         ),
         (
+            "type = \"SUPER\"\nfrom_path = \"(.)\"",
+            "2: column \"c\": from_path: a text out of a name does not go into SUPER",
+        ),
+        (
             "type = \"SUPER\"\ndefault = 1",
             "5: column \"c\": default: SUPER cannot have one",
         ),
@@ -305,6 +313,26 @@ fn each_rule_has_its_words() {
     assert_eq!(
         wrong("version = 1\n[[column]]\nname = \"stagecopy_line\"\ntype = \"BIGINT\""),
         ["3: column \"stagecopy_line\": this name is kept for a column with lineage"]
+    );
+}
+
+#[test]
+fn values_are_lifted_out_of_objects_that_are_left_out_or_taken_whole() {
+    for before in ["exclude = [\"p\"]", "select = [\"q\"]", ""] {
+        let whole = match before {
+            "" => "[[column]]\nname = \"p\"\ntype = \"SUPER\"\n",
+            _ => "",
+        };
+        let lifted = "[[column]]\nname = \"c\"\ntype = \"DATE\"\npath = \"p.c\"\n";
+        let text = format!("version = 1\n{before}\n{whole}{lifted}");
+        let schema = read(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        let mapped = crate::decode::check_mapping(&schema, crate::decode::UnknownKeys::Reject);
+        assert_eq!(mapped, Ok(()), "{text}");
+    }
+    let deep = vec!["k"; 65].join(".");
+    assert_eq!(
+        wrong(&with(&format!("type = \"DATE\"\npath = \"{deep}\""))),
+        ["5: column \"c\": path has 65 keys, and may have 64"]
     );
 }
 
@@ -560,7 +588,9 @@ fn columns() -> impl Strategy<Value = Column> {
         .prop_map(
             |(name, target, nullability, origin, encode, bytes, has_default)| {
                 let mut column = Column::new(name, target, nullability);
-                if let Some(origin) = origin {
+                let is_refused =
+                    |origin: &Origin| target == ColumnType::Super && origin.is_source();
+                if let Some(origin) = origin.filter(|origin| !is_refused(origin)) {
                     column = column.with_origin(origin);
                 }
                 if let ColumnType::Varbyte(_) = target {
@@ -575,7 +605,7 @@ fn columns() -> impl Strategy<Value = Column> {
         )
 }
 
-/// Schemas whose columns have names and origins of their own.
+/// Schemas whose columns have names and origins of their own: no name has a control character in it.
 fn schemas() -> impl Strategy<Value = Schema> {
     let lineage = any::<(bool, bool)>();
     let styles = any::<(u8, u8)>();
@@ -595,9 +625,9 @@ fn schemas() -> impl Strategy<Value = Schema> {
                     column.name = format!("{}{place}", column.name);
                     column.origin = match column.origin {
                         Origin::Key(_) if own_key => Origin::Key(column.name.clone()),
-                        Origin::Key(key) => Origin::Key(format!("{place}{key}")),
+                        Origin::Key(key) => Origin::Key(format!("\u{1}{place}{key}")),
                         Origin::Path(mut keys) => {
-                            keys[0] = format!("{place}{}", keys[0]);
+                            keys[0] = format!("\u{1}{place}{}", keys[0]);
                             Origin::Path(keys)
                         }
                         other => other,
@@ -659,7 +689,10 @@ proptest! {
             columns: vec![remark; schema.columns.len()],
         };
         let text = write(&schema, &remarks);
-        prop_assert_eq!(read(&text), Ok(schema), "{}", text);
+        let read = read(&text);
+        prop_assert_eq!(&read, &Ok(schema), "{}", text);
+        let mapped = crate::decode::check_mapping(&read.expect("read"), crate::decode::UnknownKeys::Reject);
+        prop_assert_eq!(mapped, Ok(()));
     }
 
     #[test]

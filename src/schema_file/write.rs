@@ -74,7 +74,7 @@ fn column(file: &mut String, column: &Column) {
     match column.nullability {
         Nullability::Nullable => {}
         Nullability::Present => entry(file, "required", "true"),
-        Nullability::Required => entry(file, "nullable", "false"),
+        Nullability::Required | Nullability::Defaulted => entry(file, "nullable", "false"),
     }
     match &column.origin {
         Origin::Key(key) if *key == fold(&column.name) => {}

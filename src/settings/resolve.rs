@@ -15,6 +15,8 @@ use super::*;
 use crate::credentials::{GivenPassword, PasswordSources, Secret};
 use crate::database::{TlsMode, TlsRoots};
 use crate::ledger::SameContent;
+use crate::schema::Excluded;
+use crate::selection::Selection;
 use crate::source::Input;
 use crate::store::{self, PlainHttp};
 
@@ -200,11 +202,13 @@ fn plan(reader: &mut Reader<'_>) -> Option<Plan> {
         true => database(reader).map(Some),
         false => Some(None),
     };
+    let schema_out = schema_out(reader);
     Some(Plan {
         inputs: inputs?,
         conversion: conversion?,
         table: table?,
         database: database?,
+        schema_out,
     })
 }
 
@@ -354,7 +358,15 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
     let input_format = reader.required("input-format", value::input_format);
     let unknown_keys = reader.required("unknown-keys", value::unknown_keys);
     let rest_column = reader.required("rest-column", names::identifier);
+    if let (Some(UnknownKeysChoice::Rest), Some(column)) = (unknown_keys, &rest_column)
+        && let Err(invalid) = keys::check_column(column)
+    {
+        reader.refuse("rest-column", invalid);
+    }
     let evolve = reader.required("evolve", value::evolve);
+    let schema_file = reader.path("schema");
+    let selection = selection(reader);
+    let lineage = reader.required("lineage", value::switch);
     let spool_directory = reader.path("spool-dir");
     let spool_limit = reader.required("spool-limit", value::size);
     Some(Conversion {
@@ -366,6 +378,12 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
         max_rejects: max_rejects?,
         input_format: input_format?,
         evolve: evolve?,
+        schema_file,
+        selection: selection?,
+        lineage: match lineage? {
+            true => Lineage::Wanted,
+            false => Lineage::AsDeclared,
+        },
         unknown_keys: match unknown_keys? {
             UnknownKeysChoice::Error => UnknownKeysSetting::Error,
             UnknownKeysChoice::Ignore => UnknownKeysSetting::Ignore,
@@ -374,6 +392,62 @@ fn conversion(reader: &mut Reader<'_>) -> Option<Conversion> {
         spool_directory,
         spool_limit: spool_limit?,
     })
+}
+
+/// Which keys are taken. A schema file says it itself.
+fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
+    let select = reader.many("select", keys::keys).concat();
+    let exclude = reader.many("exclude", keys::keys).concat();
+    let renamed = reader.many("rename", keys::renamed).concat();
+    let given: Vec<&str> = ["select", "exclude", "rename"]
+        .into_iter()
+        .filter(|name| reader.is_set(name))
+        .collect();
+    if reader.is_set("schema") {
+        let schema = reader.subject("schema");
+        for name in &given {
+            let invalid = Invalid::because(format!("cannot be used together with {schema}"))
+                .hint("a schema file says itself which keys are taken: by its select, exclude, and key of a column");
+            reader.refuse(name, invalid);
+        }
+    }
+    if given.starts_with(&["select", "exclude"]) {
+        let select = reader.subject("select");
+        let reason = format!("cannot be used together with {select}, which leaves all others out");
+        reader.refuse("exclude", Invalid::because(reason));
+        return None;
+    }
+    let selection = Selection {
+        excluded: match select.is_empty() {
+            true => Excluded::Keys(exclude),
+            false => Excluded::AllBut(select),
+        },
+        renamed,
+    };
+    if let Err(error) = selection.check() {
+        let name = match reader.is_set("rename") {
+            true => "rename",
+            false => "select",
+        };
+        reader.refuse(name, Invalid::because(error.to_string()));
+    }
+    Some(selection)
+}
+
+/// Where the schema goes. Standard output has room for one thing alone.
+fn schema_out(reader: &mut Reader<'_>) -> Option<SchemaOut> {
+    let path = reader.path("schema-out")?;
+    if path.as_os_str() != "-" {
+        return Some(SchemaOut::File(path));
+    }
+    let output = reader.values.get("output");
+    if output.is_some_and(|given| given.texts.iter().any(|text| text == "json")) {
+        let output = reader.subject("output");
+        let reason =
+            format!("- cannot be used together with {output} json: both go to standard output");
+        reader.refuse("schema-out", Invalid::because(reason));
+    }
+    Some(SchemaOut::Standard)
 }
 
 /// A setting, or its default where the command does not take it.

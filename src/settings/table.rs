@@ -288,6 +288,65 @@ pub static SETTINGS: &[Setting] = &[
         ..LOAD
     },
     Setting {
+        name: "schema",
+        variables: &["STAGECOPY_SCHEMA"],
+        file_key: Some("schema"),
+        kind: ValueKind::One("FILE"),
+        help: "A schema file: the columns are those it declares, and no others. A table that exists must \
+               have them; a new one is created so",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "schema-out",
+        variables: &["STAGECOPY_SCHEMA_OUT"],
+        file_key: Some("schema-out"),
+        kind: ValueKind::One("FILE|-"),
+        help: "Write the schema as a file for --schema, with what was seen as comments; - is standard \
+               output, without the plan. A file that is there and says something else stays",
+        commands: &[Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "select",
+        variables: &["STAGECOPY_SELECT"],
+        file_key: Some("select"),
+        kind: ValueKind::Many("KEYS"),
+        help: "Take the values of these keys alone (a,b; odd keys in double quotes; may be repeated); \
+               others are left out and counted",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "exclude",
+        variables: &["STAGECOPY_EXCLUDE"],
+        file_key: Some("exclude"),
+        kind: ValueKind::Many("KEYS"),
+        help: "Leave the values of these keys out, and count them",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "rename",
+        variables: &["STAGECOPY_RENAME"],
+        file_key: Some("rename"),
+        kind: ValueKind::Many("OLD=NEW"),
+        help: "Put the values of key OLD into column NEW; several between commas, may be repeated",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
+        name: "lineage",
+        variables: &["STAGECOPY_LINEAGE"],
+        file_key: Some("lineage"),
+        default: Some("false"),
+        kind: ValueKind::Switch,
+        help: "Give each row its source and line, in columns stagecopy_source and stagecopy_line. Sources \
+               are read once more",
+        commands: &[Export, Plan],
+        ..LOAD
+    },
+    Setting {
         name: "unknown-keys",
         variables: &["STAGECOPY_UNKNOWN_KEYS"],
         file_key: Some("unknown-keys"),

@@ -2,7 +2,7 @@
 //! in the same pass. Damage is an error, never a short read.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -120,6 +120,25 @@ pub fn open(source: &Source) -> Result<Opened, SourceError> {
         inflated: 0,
         soundness: Soundness::Sound,
     })
+}
+
+/// The inflated bytes from `offset` on, to look at a place again; not hashed. In a plain file those before are not read.
+///
+/// # Errors
+/// As [`open`]
+pub fn open_at(source: &Source, offset: u64) -> Result<Box<dyn Read>, SourceError> {
+    let unreadable = |error| SourceError::Unreadable {
+        name: source.name.clone(),
+        source: error,
+    };
+    let mut opened = open(source)?;
+    if let (Place::File(path), Form::Plain) = (&source.place, opened.form()) {
+        let mut file = File::open(path).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+        return Ok(Box::new(file));
+    }
+    io::copy(&mut opened.by_ref().take(offset), &mut io::sink()).map_err(unreadable)?;
+    Ok(Box::new(opened))
 }
 
 /// Hashes `source` without inflating it: for a file whose name the ledger knows already.

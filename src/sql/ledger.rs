@@ -126,9 +126,9 @@ pub fn newest_load(names: &LedgerNames) -> Statement {
 /// How an entry is looked for.
 #[derive(Clone, Copy, Debug)]
 pub enum EntriesBy<'a> {
-    /// Source keys, at most [`MAX_KEYS`]
+    /// Source keys, at most [`super::MAX_KEYS`]
     Keys(&'a [i64]),
-    /// Content digests, at most [`MAX_KEYS`]
+    /// Content digests, at most [`super::MAX_KEYS`]
     Digests(&'a [String]),
 }
 

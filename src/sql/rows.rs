@@ -24,6 +24,14 @@ pub fn create_temporary_table(schema: &Schema) -> Statement {
     ))
 }
 
+/// What a failed COPY says of its first error (Redshift: SYS_LOAD_ERROR_DETAIL): file, column, message.
+pub fn load_error(query: i64) -> Statement {
+    Statement::text(format!(
+        "SELECT file_name, column_name, error_message FROM sys_load_error_detail WHERE query_id = {query} \
+         ORDER BY start_time LIMIT 1"
+    ))
+}
+
 /// Where COPY loads to.
 #[derive(Clone, Copy, Debug)]
 pub enum CopyInto<'a> {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::guess;
 use super::work::{Event, Form, Forms, Output, Task, WorkError, Worked};
-use super::{Attempt, Extent, Go, Made, Rejected, Sink, StageError};
+use super::{Attempt, Extent, Go, Made, PartInput, Rejected, Sink, StageError};
 use crate::decode::{Ignored, Outgrown, SourceCount};
 use crate::encode::{self, PartBuilder, RowGroup};
 use crate::facts::Facts;
-use crate::frame::{Chunk, Piece, Range};
+use crate::frame::{Chunk, Piece};
 use crate::rejects::{self, Packed};
+use crate::schema::Schema;
 use crate::source::Finished;
 
 /// Records read and rejected, summed up over chunks.
@@ -28,6 +28,8 @@ pub(super) struct Tally {
     pub(super) ignored: Ignored,
     /// For each column whether any record had its key
     pub(super) seen: Vec<bool>,
+    /// For each column whether any record had no value for it
+    pub(super) lacking: Vec<bool>,
 }
 
 impl Tally {
@@ -35,6 +37,7 @@ impl Tally {
         Self {
             counts: vec![(0, 0); sources],
             seen: vec![false; columns],
+            lacking: vec![false; columns],
             ..Self::default()
         }
     }
@@ -70,8 +73,7 @@ pub(super) struct Assembled {
 #[derive(Default)]
 struct Open {
     part: Option<PartBuilder>,
-    sources: Vec<u32>,
-    ranges: Vec<Range>,
+    input: PartInput,
     /// Lines of rejected records that were not handed on yet
     lines: Vec<u8>,
     lines_sources: Vec<u32>,
@@ -192,8 +194,8 @@ impl<'a> Assembly<'a> {
         if !self.is_resent {
             self.look(&one.chunk, one.checksum, &mut output)?;
         }
-        if let Some(widened) = self.outgrown(&output.outgrown) {
-            return Ok(Taken::Begin(widened));
+        if let Some(other) = self.other_columns(&output) {
+            return Ok(Taken::Begin(Attempt::Other(other)));
         }
         let is_right = self.is_resent || is_made_for(&output, self.form.as_ref());
         if let (false, Some(form), Extent::Whole) = (is_right, &self.form, self.extent) {
@@ -239,7 +241,7 @@ impl<'a> Assembly<'a> {
             self.extent = Extent::Stopped;
         }
         if let (Forms::Guessed(guess), Extent::Whole) = (&self.go.forms, self.extent) {
-            let right = guess::columns(&self.facts);
+            let right = guess.columns(&self.facts);
             if right.as_ref() != self.form.as_ref().map(|form| &form.schema) {
                 let form = right.map(|schema| guess.form_of(schema)).transpose()?;
                 self.form = form.map(Arc::new);
@@ -268,25 +270,33 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// Room for nested values that are longer than their columns. Guessed columns have it, or change with the facts.
-    fn outgrown(&self, outgrown: &[Outgrown]) -> Option<Attempt> {
+    /// The columns that everything is to be decoded into, if those are not the right ones: with room for nested values
+    /// that are longer, and those with a default required that only some records have. Guessed columns have the room, or
+    /// change with the facts, and no defaults.
+    fn other_columns(&self, output: &Output) -> Option<Schema> {
         let Forms::Known(form) = &self.go.forms else {
             return None;
         };
-        if outgrown.is_empty() {
-            return None;
-        }
-        let mut widened = form.schema.clone();
-        for column in outgrown {
+        let either = |before: &[bool], here: &[bool]| -> Vec<bool> {
+            before.iter().zip(here).map(|(a, b)| *a || *b).collect()
+        };
+        let seen = either(&self.tally.seen, &output.seen);
+        let lacking = either(&self.tally.lacking, &output.lacking);
+        let mut schema = form.schema.clone();
+        let is_required = schema.require(&seen, &lacking);
+        for Outgrown { column, bytes } in &output.outgrown {
             // twice what was seen: the rest of the input is likely to have longer ones
-            widened.columns[column.column].widen_nested(column.bytes.saturating_mul(2));
+            schema.columns[*column].widen_nested(bytes.saturating_mul(2));
         }
-        Some(Attempt::Widen(widened))
+        (is_required || !output.outgrown.is_empty()).then_some(schema)
     }
 
     fn count(&mut self, chunk: &Chunk, output: Output) -> Result<(), StageError> {
         for (seen, here) in self.tally.seen.iter_mut().zip(output.seen) {
             *seen |= here;
+        }
+        for (lacking, here) in self.tally.lacking.iter_mut().zip(output.lacking) {
+            *lacking |= here;
         }
         for count in &output.counts {
             let (read, rejected) = &mut self.tally.counts[count.source as usize];
@@ -309,8 +319,7 @@ impl<'a> Assembly<'a> {
             self.append_lines(&lines, &output.counts)?;
         }
         if let Some(row_group) = output.row_group {
-            let ranges = chunk.pieces.iter().map(Piece::range);
-            self.append(row_group, output.rows, &output.counts, ranges)?;
+            self.append(row_group, output.rows, &output.counts, &chunk.pieces)?;
         }
         Ok(())
     }
@@ -320,7 +329,7 @@ impl<'a> Assembly<'a> {
         row_group: RowGroup,
         rows: u64,
         counts: &[SourceCount],
-        ranges: impl Iterator<Item = Range>,
+        pieces: &[Piece],
     ) -> Result<(), StageError> {
         let encoder = self.form.as_ref().and_then(|form| form.encoder.as_ref());
         let encoder = encoder.expect("there is a row group only where there is an encoder");
@@ -331,11 +340,14 @@ impl<'a> Assembly<'a> {
         part.append(row_group)?;
         debug_assert!(rows > 0);
         for count in counts.iter().filter(|count| count.read > count.rejected) {
-            if self.open.sources.last() != Some(&count.source) {
-                self.open.sources.push(count.source);
+            if self.open.input.sources.last() != Some(&count.source) {
+                self.open.input.sources.push(count.source);
             }
         }
-        self.open.ranges.extend(ranges);
+        self.open
+            .input
+            .pieces
+            .extend(pieces.iter().map(Piece::alone));
         let is_full = part.bytes() >= self.go.job.options.part_bytes as u64;
         self.open.part = Some(part);
         if is_full { self.close_part() } else { Ok(()) }
@@ -381,7 +393,9 @@ impl<'a> Assembly<'a> {
             return Ok(());
         };
         let sources = &self.go.job.sources;
-        let ranges = self.open.ranges.drain(..).map(|range| {
+        let input = std::mem::take(&mut self.open.input);
+        let ranges = input.pieces.iter().map(|piece| {
+            let range = piece.range();
             (
                 sources[range.source as usize].name.as_str(),
                 range.offset,
@@ -389,9 +403,8 @@ impl<'a> Assembly<'a> {
             )
         });
         let part = part.finish(&encode::ranges_digest(ranges))?;
-        let sources = std::mem::take(&mut self.open.sources);
         sender
-            .blocking_send(Made::Part(part, sources, self.open.chunk))
+            .blocking_send(Made::Part(part, input, self.open.chunk))
             .map_err(|_| StageError::Stopped)
     }
 

@@ -6,22 +6,25 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::work::Form;
-use crate::decode::{self, Reason, UnknownKeys};
+use crate::decode::{self, CutInside, Decoded, Reason, UnknownKeys};
 use crate::encode::{Compression, EncodeError};
-use crate::facts::{self, Facts};
+use crate::facts::Facts;
 use crate::frame::Chunk;
 use crate::schema::{ColumnType, MAX_VARBYTE_BYTES, MAX_VARCHAR_BYTES, Schema};
+use crate::selection::Selection;
 
 /// The newest guess, shared by the workers.
 pub(super) struct Guess {
     compression: Compression,
+    selection: Selection,
     newest: OnceLock<Mutex<Option<Arc<Form>>>>,
 }
 
 impl Guess {
-    pub(super) fn new(compression: Compression) -> Self {
+    pub(super) fn new(compression: Compression, selection: Selection) -> Self {
         Self {
             compression,
+            selection,
             newest: OnceLock::new(),
         }
     }
@@ -30,12 +33,24 @@ impl Guess {
     /// chunk, and the others wait for it.
     pub(super) fn form(&self, chunk: &Chunk) -> Option<Arc<Form>> {
         let newest = self.newest.get_or_init(|| {
-            let first = decode::decode(chunk, &Schema::default(), UnknownKeys::Collect).ok();
-            let schema = first.and_then(|first| columns(&first.facts));
+            let first = self.facts_of(chunk).ok();
+            let schema = first.and_then(|first| self.columns(&first.facts));
             let form = schema.and_then(|schema| self.form_of(schema).ok());
             Mutex::new(form.map(Arc::new))
         });
         newest.lock().expect("nobody panics with a guess").clone()
+    }
+
+    /// The facts of all keys that are taken, as if nothing were known of the columns.
+    pub(super) fn facts_of(&self, chunk: &Chunk) -> Result<Decoded, CutInside> {
+        decode::decode(chunk, &self.selection.unknown(), UnknownKeys::Collect)
+    }
+
+    /// The columns that these facts ask for, with room; none if no columns can be chosen, be it that no key has a value yet or
+    /// that a key cannot name a column.
+    pub(super) fn columns(&self, facts: &Facts) -> Option<Schema> {
+        let chosen = self.selection.choose(facts).ok()?;
+        Some(roomy(&chosen.schema))
     }
 
     /// What makes parts of these columns.
@@ -48,14 +63,6 @@ impl Guess {
         let newest = self.newest.get_or_init(|| Mutex::new(None));
         *newest.lock().expect("nobody panics with a guess") = form;
     }
-}
-
-/// The columns that these facts ask for, with room; none if no columns can be chosen, be it that no key has a value yet or
-/// that a key cannot name a column.
-pub(super) fn columns(facts: &Facts) -> Option<Schema> {
-    facts::choose(facts)
-        .ok()
-        .map(|chosen| roomy(&chosen.schema))
 }
 
 /// The schema with as much room as there can be where that makes no other file: what is longer than the last text

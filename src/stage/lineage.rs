@@ -21,7 +21,7 @@ impl Lineage {
         let schema = match &job.columns {
             Columns::Known { schema, .. } => schema,
             // what is chosen from records comes out of them
-            Columns::Inferred => &none,
+            Columns::Inferred(_) => &none,
         };
         let mut columns = schema.columns.iter();
         let wants_ids = columns.any(|column| column.origin == Origin::Source);

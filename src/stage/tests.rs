@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::schema::ColumnType;
+use crate::schema::{Column, ColumnType, Nullability};
 use crate::source::Place;
 
 /// Everything a conversion gave; parts that did not count left out, the others in the order of the input.
@@ -125,13 +125,20 @@ fn run(
 }
 
 fn inferred(files: &[String], way: Way) -> Outcome {
-    run(files, Columns::Inferred, way, Sink::Parts)
+    run(
+        files,
+        Columns::Inferred(Selection::default()),
+        way,
+        Sink::Parts,
+    )
 }
 
 /// The schema of a look at everything, and then the parts.
 fn in_two_passes(files: &[String], way: Way) -> Option<Outcome> {
-    let survey = run(files, Columns::Inferred, way, |_| Sink::Null);
-    let schema = facts::choose(&survey.conversion.facts).ok()?.schema;
+    let survey = run(files, Columns::Inferred(Selection::default()), way, |_| {
+        Sink::Null
+    });
+    let schema = crate::facts::choose(&survey.conversion.facts).ok()?.schema;
     let unknown = UnknownKeys::Reject;
     Some(run(
         files,
@@ -252,6 +259,41 @@ fn reading_stops_at_one_broken_record_too_many_wherever_the_columns_changed() {
         .map(|reject| reject.line)
         .collect();
     assert_eq!(places, [2, 24]);
+}
+
+#[test]
+fn a_column_with_a_default_has_a_value_in_every_record_or_in_none() {
+    let column = |name, nullability| Column::new(name, ColumnType::BigInt, nullability);
+    let columns = || Columns::Known {
+        schema: Schema::of(vec![
+            column("id", Nullability::Nullable),
+            column("d", Nullability::Defaulted),
+        ]),
+        unknown: UnknownKeys::Reject,
+    };
+    let (with, without, null) = ("{\"id\":1,\"d\":2}", "{\"id\":1}", "{\"id\":1,\"d\":null}");
+    let many = |record| lines(&[record; 20]);
+    for (files, rejected, seen) in [
+        (vec![many(with), many(with)], vec![], true),
+        (vec![many(without), many(without)], vec![], false),
+        (vec![many(with), lines(&[without])], vec![(1, 1)], true),
+        (
+            vec![lines(&[without, null]), many(with)],
+            vec![(0, 1), (0, 2)],
+            true,
+        ),
+        // null is a value that the column does not take, and no default
+        (vec![lines(&[null])], vec![(0, 1)], false),
+        (vec![lines(&[without, null])], vec![(0, 1), (0, 2)], false),
+    ] {
+        for threads in [1, 3] {
+            let outcome = run(&files, columns(), Way { threads, ..WAY }, Sink::Parts);
+            let found = outcome.conversion.rejected.first.iter();
+            let found: Vec<_> = found.map(|reject| (reject.source, reject.line)).collect();
+            assert_eq!(found, rejected, "{files:?}");
+            assert_eq!(outcome.conversion.seen[1], seen, "{files:?}");
+        }
+    }
 }
 
 fn value() -> impl Strategy<Value = String> {

@@ -84,6 +84,7 @@ pub(super) struct Output {
     pub(super) rows: u64,
     pub(super) facts: Facts,
     pub(super) seen: Vec<bool>,
+    pub(super) lacking: Vec<bool>,
     pub(super) outgrown: Vec<Outgrown>,
     pub(super) rejects: Vec<Reject>,
     pub(super) lines: Option<Packed>,
@@ -146,13 +147,13 @@ fn read_chunks(
 }
 
 /// An open source as what it is.
-enum Input {
+pub(super) enum Input {
     Records(Opened),
     Rejects(Box<rejects::Records<Opened>>),
 }
 
 impl Input {
-    fn new(opened: Opened, options: Options) -> Self {
+    pub(super) fn new(opened: Opened, options: Options) -> Self {
         match options.input {
             InputFormat::Records => Self::Records(opened),
             InputFormat::Rejects => {
@@ -222,8 +223,8 @@ fn by_guess(chunk: &Chunk, guess: &Guess, go: &Go<'_>) -> Result<Output, WorkErr
             return Ok(output);
         }
     }
-    let decoded = decode::decode(chunk, &Schema::default(), UnknownKeys::Collect)
-        .map_err(|cut| WorkError::Cut(cut.source))?;
+    let decoded = guess.facts_of(chunk);
+    let decoded = decoded.map_err(|cut| WorkError::Cut(cut.source))?;
     Ok(output(decoded, None, None, None))
 }
 
@@ -270,6 +271,7 @@ fn output(
         rows: decoded.rows,
         facts: decoded.facts,
         seen: decoded.seen,
+        lacking: decoded.lacking,
         outgrown: decoded.outgrown,
         rejects: decoded.rejects,
         lines,

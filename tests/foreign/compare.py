@@ -33,6 +33,10 @@ class Number(str):
     """A JSON number as it was written."""
 
 
+# Redshift folds the letters of ASCII alone
+ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
 def parse(text):
     return json.loads(text, parse_float=Number, parse_int=Number)
 
@@ -112,7 +116,7 @@ def main(table, files):
         )
     wanted = Counter()
     for record in records:
-        folded = {key.lower(): value for key, value in record.items()}
+        folded = {key.translate(ASCII_LOWER): value for key, value in record.items()}
         extra = [k for k, v in folded.items() if v is not None and k not in dict(columns)]
         if extra:
             print(f"no column for {extra}")

@@ -412,3 +412,112 @@ fn a_reader_that_went_away_and_a_full_disk_are_no_panic() {
         assert_eq!(output.status.code(), Some(0));
     }
 }
+
+#[test]
+fn keys_that_are_taken() {
+    assert_snapshot!(
+        "keys_that_contradict",
+        export(
+            &[
+                "--select=a,b",
+                "--exclude=c",
+                "--rename=a=b",
+                "--schema=s.toml",
+                "--unknown-keys=rest",
+                "--rest-column=ctid",
+            ],
+            &[],
+        )
+    );
+    assert_snapshot!(
+        "keys_that_are_no_names",
+        export(
+            &[
+                "--rename=a=oid",
+                "--rename=b",
+                "--exclude=",
+                "--rest-column=oid"
+            ],
+            &[("STAGECOPY_SELECT", "a,,b")],
+        )
+    );
+    assert_snapshot!("keys_renamed_to_one", export(&["--rename=a=c,b=C"], &[]));
+    assert_snapshot!(
+        "schema_and_answer_in_one_place",
+        run(
+            &[
+                "plan",
+                "data.json",
+                "--table=t",
+                "--schema-out=-",
+                "--output=json"
+            ],
+            &[],
+        )
+    );
+}
+
+#[test]
+fn schema_files_that_are_wrong() {
+    let directory = tempfile::tempdir().expect("directory");
+    let plan = |text: Option<&str>| {
+        let path = directory.path().join("s.toml");
+        let _ = std::fs::remove_file(&path);
+        if let Some(text) = text {
+            std::fs::write(&path, text).expect("written");
+        }
+        let output = program(&["plan", "data.json", "--table=t", "--schema=s.toml"])
+            .current_dir(directory.path())
+            .output()
+            .expect("it runs");
+        seen(&output)
+    };
+    assert_snapshot!("schema_file_missing", plan(None));
+    assert_snapshot!(
+        "schema_file_no_toml",
+        plan(Some("version = 1\n[[column]\nname =\n"))
+    );
+    assert_snapshot!(
+        "schema_file_one_problem",
+        plan(Some(
+            "version = 1\n[[column]]\nname = \"id\"\ntype = \"BIGINTT\"\n"
+        ))
+    );
+    assert_snapshot!(
+        "schema_file_problems",
+        plan(Some(
+            "version = 1\nsort = 1\n[[column]]\nname = \"\u{1b}[0m\"\ntpye = \"DATE\"\n[[column]]\nname = \"ctid\"\ntype = \"DATE\"\n"
+        ))
+    );
+}
+
+#[test]
+fn a_schema_is_printed_in_place_of_the_plan() {
+    let directory = tempfile::tempdir().expect("directory");
+    std::fs::write(
+        directory.path().join("data.json"),
+        "{\"id\":1,\"Name\":\"x\",\"odd.key\":null,\"tags\":[1]}\n{\"id\":2.5,\"tags\":\"y\",\"extra\":1}\n",
+    )
+    .expect("written");
+    let plan = |more: &[&str]| {
+        let arguments = [
+            &["plan", "data.json", "--table=s.t", "--schema-out=-", "-q"],
+            more,
+        ]
+        .concat();
+        let output = program(&arguments)
+            .current_dir(directory.path())
+            .output()
+            .expect("it runs");
+        seen(&output)
+    };
+    assert_snapshot!("schema_printed", plan(&[]));
+    assert_snapshot!(
+        "schema_printed_of_some",
+        plan(&["--select=id,name,nothing", "--rename=id=Key", "--lineage"])
+    );
+    assert_snapshot!(
+        "schema_printed_with_rest",
+        plan(&["--exclude=extra", "--unknown-keys=rest"])
+    );
+}

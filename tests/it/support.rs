@@ -214,6 +214,12 @@ pub(crate) fn sql_behind(statements: &str) -> String {
     run.stdout.trim_end().to_owned()
 }
 
+/// Lets the tests' own user read what another one makes.
+#[track_caller]
+pub(crate) fn see_tables_of(user: &str) {
+    sql_behind(&format!("GRANT {user} TO {}", variable("PGUSER")));
+}
+
 pub(crate) fn behind() -> Command {
     let mut command = psql();
     command
@@ -475,6 +481,21 @@ pub(crate) fn objects(stage: &str) -> Vec<String> {
 pub(crate) fn object(url: &str) -> String {
     let body = "print(s3.get_object(Bucket=bucket,Key=prefix)['Body'].read().decode(),end='')";
     boto3(url, body).join("\n")
+}
+
+/// The bytes of every object under a stage.
+#[track_caller]
+pub(crate) fn contents(stage: &str) -> Vec<Vec<u8>> {
+    let body = "for key in keys: print(s3.get_object(Bucket=bucket,Key=key)['Body'].read().hex())";
+    let byte = |two: &[u8]| {
+        let two = std::str::from_utf8(two).expect("two letters");
+        u8::from_str_radix(two, 16).expect("hexadecimal")
+    };
+    let lines = boto3(stage, body);
+    lines
+        .iter()
+        .map(|line| line.as_bytes().chunks(2).map(byte).collect())
+        .collect()
 }
 
 /// What HeadObject says of each object under a stage: `key`, `bytes`, `etag`, `encryption`, `key_id`.

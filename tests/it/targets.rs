@@ -28,7 +28,7 @@ fn refused(table: &str, file: &Path, error: &str, hint: &str) {
         assert!(run.stderr.contains(hint), "{hint}: {}", run.stderr);
     }
     assert_eq!(objects(&stage), Vec::<String>::new());
-    let name = table.rsplit('.').next().unwrap_or_default();
+    let name = table.replace('"', "").replace('.', "__");
     assert_eq!(
         sql(&format!(
             "SELECT COUNT(*) FROM pg_class WHERE relname LIKE 'stagecopy%{name}'"
@@ -139,6 +139,65 @@ fn names_that_keep_capital_letters_are_refused_before_anything_is_staged() {
         &file,
         &format!("{schema} is \"{name}_S\".t in the catalog"),
         hint,
+    );
+}
+
+#[test]
+fn a_session_that_keeps_capital_letters_loads_tables_whose_names_have_none() {
+    let (name, folder) = (unique("keeping"), Folder::new());
+    sql(&format!(
+        "CREATE USER {name} PASSWORD 'Wo1-{name}'; GRANT ALL ON SCHEMA public TO {name}"
+    ));
+    see_tables_of(&name);
+    // as a parameter group or ALTER USER would have it
+    sql_behind(&format!(
+        "ALTER ROLE {name} SET \"redshift.enable_case_sensitive_identifier\" = 'true'"
+    ));
+    let as_user = |table: &str, file: &Path| {
+        let mut command = export(table, &[file]);
+        command
+            .args(["--user", &name])
+            .env("PGPASSWORD", format!("Wo1-{name}"));
+        run(&mut command)
+    };
+    let file = folder.file(
+        "a.json",
+        "{\"userId\":1,\"Payload\":{\"A\":[1]},\"at\":\"12:30\"}\n",
+    );
+    let table = format!("{name}_t");
+    for _ in 0..2 {
+        as_user(&table, &file).expect(0);
+    }
+    let query = format!("SELECT userid, json_serialize(payload), at FROM {table}");
+    assert_eq!(sql(&query), "1|{\"A\":[1]}|12:30");
+    // where the case matters it is said
+    let mut psql = psql();
+    psql.env("PGUSER", &name)
+        .env("PGPASSWORD", format!("Wo1-{name}"));
+    for made in [
+        format!("CREATE TABLE \"{name}_U\" (a BIGINT)"),
+        format!("ALTER TABLE {table} ADD COLUMN \"Other\" BIGINT"),
+    ] {
+        psql.args(["-q", "-c", &made]);
+    }
+    Run::of(psql.output().expect("psql starts")).expect(0);
+    let refused = as_user(&format!("\"{name}_U\""), &file).expect(2);
+    refused.hints();
+    assert!(
+        refused
+            .error()
+            .contains(&format!("is public.\"{name}_U\" in the catalog")),
+        "{}",
+        refused.stderr
+    );
+    let other = folder.file("b.json", "{\"Other\":1}\n");
+    let refused = as_user(&table, &other).expect(3);
+    assert!(
+        refused
+            .stderr
+            .contains("column \"Other\" has capital letters"),
+        "{}",
+        refused.stderr
     );
 }
 

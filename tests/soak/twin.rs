@@ -120,7 +120,8 @@ impl Fate {
             ),
             93..97 => Self::Terminated(second),
             _ if Path::new(FAKETIME).exists() => {
-                Self::Jump(first, *dice.one_of(&["+25h", "-25h", "+40d", "-10m"]))
+                let by = *dice.one_of(&["+25h", "-25h", "+40d", "-10m"]);
+                Self::Jump(first, by)
             }
             _ => Self::Left,
         }

@@ -129,6 +129,17 @@ impl Backend {
         self.flush().await
     }
 
+    /// Ends the transaction that questions of our own began, where the client has none open.
+    ///
+    /// # Errors
+    /// Whatever the network reports.
+    pub async fn sync(&mut self) -> io::Result<()> {
+        self.put(b'S', &[]);
+        self.flush().await?;
+        while self.answer().await?.tag != b'Z' {}
+        Ok(())
+    }
+
     /// Makes the client's transaction fail, without a word to the client.
     ///
     /// # Errors

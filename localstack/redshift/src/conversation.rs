@@ -22,9 +22,9 @@ use crate::login::{self, User};
 use crate::rules::{self, Interception, Refusal, Verdict, When};
 use crate::session::Judge;
 use crate::shown;
-use crate::startup::{self, Startup};
+use crate::startup::{self, CASE_SENSITIVE, Startup};
 use crate::statement_faults::Failure;
-use crate::token::{self, Statement};
+use crate::token::{self, Names, Statement};
 use crate::unjudged;
 use crate::wire::{self, Frame};
 
@@ -71,6 +71,8 @@ pub async fn hold(client: &mut Client, judge: Arc<Judge>, mut startup: Startup) 
         statements: HashMap::new(),
         portals: HashMap::new(),
         shown: shown::Shown::default(),
+        names: Names::default(),
+        are_names_set: true,
     };
     session.serve().await
 }
@@ -95,6 +97,10 @@ struct Session<'a> {
     portals: HashMap<Bytes, Ours>,
     /// Which values the client sees otherwise than they came.
     shown: shown::Shown,
+    /// What becomes of capital letters in names, as of the last look.
+    names: Names,
+    /// Whether a statement may have changed that since.
+    are_names_set: bool,
 }
 
 /// What became of a statement.
@@ -102,6 +108,14 @@ struct Session<'a> {
 enum Done {
     Well,
     Failed,
+}
+
+/// When it was asked what becomes of capital letters in names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    /// Just now: where no transaction is open, the question has begun one
+    Now,
+    Before,
 }
 
 /// How much of PostgreSQL's answer to a statement the client sees.
@@ -242,9 +256,15 @@ impl Session<'_> {
             // Something is left open: PostgreSQL says so in the same words.
             return self.simple_passed(body).await;
         };
-        let statements = token::statements(source, &tokens);
+        let mut statements = token::statements(source, &tokens);
+        if self.look_at_names(source).await? == Looked::Now && self.status == b'I' {
+            self.backend.sync().await?;
+        }
         let mut when = self.when();
         let mut verdicts = Vec::with_capacity(statements.len());
+        for statement in &mut statements {
+            statement.names = self.names;
+        }
         for statement in &statements {
             let verdict = judge(&self.judge, statement, when);
             if let Verdict::Refused(refusal) = &verdict {
@@ -274,6 +294,32 @@ impl Session<'_> {
             return self.simple_passed(&body).await;
         }
         self.step_by_step(&statements, verdicts).await
+    }
+
+    /// Asks what becomes of capital letters in names, where a statement since the last time may have changed that; notes
+    /// whether this one may. SHOW takes no snapshot.
+    async fn look_at_names(&mut self, source: &str) -> io::Result<Looked> {
+        let is_due = self.are_names_set && self.status != b'E';
+        if is_due {
+            let shown = self.backend.ask(&format!("SHOW {CASE_SENSITIVE}")).await?;
+            let value = shown
+                .ok()
+                .and_then(|rows| rows.into_iter().flatten().next()?);
+            let value = value.unwrap_or_default().to_ascii_lowercase();
+            self.names = match ["on", "true", "yes", "1", "t", "y"].contains(&value.as_str()) {
+                true => Names::Kept,
+                false => Names::Folded,
+            };
+            // what was set in a transaction goes with its rollback
+            self.are_names_set = self.status == b'T';
+        }
+        let source = source.to_ascii_lowercase();
+        let mentions = |words: &[&str]| words.iter().any(|word| source.contains(word));
+        self.are_names_set |= mentions(&["enable_case_sensitive_identifier", "reset"]);
+        Ok(match is_due {
+            true => Looked::Now,
+            false => Looked::Before,
+        })
     }
 
     async fn simple_passed(&mut self, body: &[u8]) -> io::Result<()> {
@@ -463,7 +509,10 @@ impl Session<'_> {
         self.statements.remove(&name);
         let (verdict, copy) = match std::str::from_utf8(&text) {
             _ if text.len() > LARGEST => (Some(Verdict::Refused(too_large(text.len()))), None),
-            Ok(source) => judged(&self.judge, source, self.when()),
+            Ok(source) => {
+                self.look_at_names(source).await?;
+                judged(&self.judge, source, self.when(), self.names)
+            }
             Err(_) => (Some(Verdict::Refused(not_utf8())), None),
         };
         let query = match verdict {
@@ -550,14 +599,21 @@ fn judge(judges: &Judge, statement: &Statement<'_>, when: When) -> Verdict {
 
 /// The verdict on the text of a Parse; None where PostgreSQL shall see it as it is. A COPY is read at
 /// once, so that its errors come here, as those of any other statement.
-fn judged(judges: &Judge, source: &str, when: When) -> (Option<Verdict>, Option<Copy>) {
+fn judged(
+    judges: &Judge,
+    source: &str,
+    when: When,
+    names: Names,
+) -> (Option<Verdict>, Option<Copy>) {
     let Ok(tokens) = token::tokens(source) else {
         return (None, None);
     };
-    let statements = token::statements(source, &tokens);
-    let [statement] = statements.as_slice() else {
+    let mut statements = token::statements(source, &tokens);
+    let [statement] = statements.as_mut_slice() else {
         return (None, None);
     };
+    statement.names = names;
+    let statement = &*statement;
     match judge(judges, statement, when) {
         Verdict::Intercepted(Interception::Copy, text) => match copy::parse(statement) {
             Ok(copy) => (

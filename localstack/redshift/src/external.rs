@@ -17,11 +17,12 @@ const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 /// The remark on our role, by which it is known again.
 const ROLE_REMARK: &str = "made by local-redshift";
 /// What makes PostgreSQL read statements as Redshift does; the private server has it in its configuration.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("standard_conforming_strings", "off"),
     ("escape_string_warning", "off"),
     ("default_transaction_isolation", "'repeatable read'"),
     ("timezone", "'UTC'"),
+    (crate::startup::CASE_SENSITIVE, "off"),
 ];
 
 /// Why a PostgreSQL of the user's will not do.

@@ -140,6 +140,12 @@ pub enum S3Fault {
     RequestTimeout,
     /// 403 ExpiredToken
     ExpiredToken,
+    /// 403 AccessDenied
+    AccessDenied,
+    /// 403 AccessDenied, for want of a permission on the key that objects are encrypted with
+    KeyDenied,
+    /// 301 PermanentRedirect, as a bucket of another region answers
+    OtherRegion,
     /// 409 ConditionalRequestConflict
     Conflict,
     /// 412 PreconditionFailed
@@ -160,11 +166,14 @@ pub enum S3Fault {
     Stall(Duration),
 }
 
-const S3_FAULTS: [(S3Fault, &str); 12] = [
+const S3_FAULTS: [(S3Fault, &str); 15] = [
     (S3Fault::SlowDown, "slow-down"),
     (S3Fault::InternalError, "internal-error"),
     (S3Fault::RequestTimeout, "request-timeout"),
     (S3Fault::ExpiredToken, "expired-token"),
+    (S3Fault::AccessDenied, "access-denied"),
+    (S3Fault::KeyDenied, "key-denied"),
+    (S3Fault::OtherRegion, "other-region"),
     (S3Fault::Conflict, "conflict"),
     (S3Fault::PreconditionFailed, "precondition-failed"),
     (S3Fault::ErrorIn200, "error-in-200"),
@@ -193,6 +202,31 @@ pub enum DbFault {
     /// The statement fails with this SQLSTATE instead of being carried out; `1023` is Redshift's
     /// isolation violation, whose number stands in the message
     Error(String),
+    /// The same, in these words
+    ErrorOf(ServerWords),
+}
+
+/// An error in words of one's own: `CODE MESSAGE`, or `CODE MESSAGE | NUMBER CONTEXT` with the block that COPY's errors have
+/// for a detail.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerWords {
+    /// SQLSTATE
+    pub code: String,
+    /// The message
+    pub message: String,
+    /// `code:` and `context:` of the block
+    pub block: Option<(u32, String)>,
+}
+
+impl fmt::Display for ServerWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.message)?;
+        match &self.block {
+            Some((number, context)) if context.is_empty() => write!(f, " | {number}"),
+            Some((number, context)) => write!(f, " | {number} {context}"),
+            None => Ok(()),
+        }
+    }
 }
 
 const DB_FAULTS: [(DbFault, &str); 5] = [
@@ -437,10 +471,31 @@ fn db_fault(words: &[&str]) -> Result<DbFault, String> {
         ["error", code] if *code == "1023" || is_sqlstate(code) => {
             Ok(DbFault::Error((*code).to_owned()))
         }
-        ["error", code] => Err(format!("{} is no SQLSTATE", quoted(code))),
+        ["error", code, said @ ..] if is_sqlstate(code) => server_words(code, said),
+        ["error", code, ..] => Err(format!("{} is no SQLSTATE", quoted(code))),
         [name] => by_name(&DB_FAULTS, name).ok_or_else(|| no_fault(name)),
         _ => Err(no_fault(&words.join(" "))),
     }
+}
+
+fn server_words(code: &str, said: &[&str]) -> Result<DbFault, String> {
+    let bar = said.iter().position(|word| *word == "|");
+    let message = said[..bar.unwrap_or(said.len())].join(" ");
+    if message.is_empty() {
+        return Err("the error has no message".to_owned());
+    }
+    let block = match bar.map(|bar| &said[bar + 1..]) {
+        None => None,
+        Some([number, context @ ..]) if number.parse::<u32>().is_ok() => {
+            Some((number.parse().unwrap_or_default(), context.join(" ")))
+        }
+        Some(_) => return Err("behind | stands the number of a load error".to_owned()),
+    };
+    Ok(DbFault::ErrorOf(ServerWords {
+        code: code.to_owned(),
+        message,
+        block,
+    }))
 }
 
 fn no_fault(text: &str) -> String {
@@ -519,6 +574,7 @@ impl fmt::Display for DbFault {
         match self {
             Self::Delay(time) => write!(f, "delay {}", time.as_secs_f64()),
             Self::Error(code) => write!(f, "error {code}"),
+            Self::ErrorOf(words) => write!(f, "error {words}"),
             named => f.write_str(name_of(&DB_FAULTS, named)),
         }
     }
@@ -633,6 +689,18 @@ mod tests {
                 "\n # nothing\n db copy => before \n\n",
                 "db copy 1 => before",
             ),
+            (
+                "db copy => error XX000  Disk   Full",
+                "db copy 1 => error XX000 Disk Full",
+            ),
+            (
+                "db copy => error XX000 Disk Full | 1016  node: 0",
+                "db copy 1 => error XX000 Disk Full | 1016 node: 0",
+            ),
+            (
+                "db copy => error XX000 Disk Full | 1016",
+                "db copy 1 => error XX000 Disk Full | 1016",
+            ),
             ("", ""),
         ] {
             assert_eq!(canonical(text), printed, "{text}");
@@ -712,6 +780,15 @@ mod tests {
             ("db copy => error", "line 1: `error` is no fault here"),
             ("db copy => error 4000", "line 1: `4000` is no SQLSTATE"),
             ("db copy => error 00000", "line 1: `00000` is no SQLSTATE"),
+            ("db copy => error 00000 x", "line 1: `00000` is no SQLSTATE"),
+            (
+                "db copy => error XX000 |",
+                "line 1: the error has no message",
+            ),
+            (
+                "db copy => error XX000 full | disk",
+                "line 1: behind | stands the number of a load error",
+            ),
             ("s3 put 0 => slow-down", "line 1: `0` counts no occurrence"),
             ("s3 put 1 2 => slow-down", "line 1: `2` is one too many"),
             ("s3 put a b => slow-down", "line 1: `b` is one too many"),
@@ -797,7 +874,7 @@ mod tests {
         #[test]
         fn what_is_read_is_printed_so_that_it_is_read_the_same(
             text in "(s3|db) (any|put|head|copy|commit|connect)( [a-z*/.=]{1,6})?( app=[a-z*]{0,3})?( [0-9]{1,3}(\\.\\.)?| every)? => \
-                     (slow-down|before|after|note|stall [0-9]{1,3}(\\.[0-9]{1,3})?|delay [0-9.]{1,4}|error [0-9A-Z]{4,5})",
+                     (slow-down|before|after|note|stall [0-9]{1,3}(\\.[0-9]{1,3})?|delay [0-9.]{1,4}|error [0-9A-Z]{4,5}( [a-z|]{1,3}){0,3}( \\| 7( a){0,2})?)",
         ) {
             if let Ok(rules) = parse(&text) {
                 let printed = rules[0].to_string();

@@ -59,6 +59,5 @@ pub const MISSING: &[Rule] = &[
     missing("GEOMETRY", "Redshift: Querying spatial data", "… :: GEOMETRY|GEOGRAPHY"),
     missing("HLLSKETCH", "Redshift: HyperLogLog sketches", "… :: HLLSKETCH"),
     missing("a column of GEOMETRY, GEOGRAPHY or HLLSKETCH", "Redshift: Querying spatial data; HyperLogLog sketches", "CREATE|ALTER … TABLE … (|,|ADD [COLUMN] _ GEOMETRY|GEOGRAPHY|HLLSKETCH"),
-    missing("enable_case_sensitive_identifier", "Redshift: enable_case_sensitive_identifier", "SET [SESSION|LOCAL] ENABLE_CASE_SENSITIVE_IDENTIFIER _ TRUE|ON|1"),
     missing("downcase_delimited_identifier = off", "Redshift: downcase_delimited_identifier", "SET [SESSION|LOCAL] DOWNCASE_DELIMITED_IDENTIFIER _ FALSE|OFF|0"),
 ];

@@ -278,9 +278,9 @@ const LOCALE: &str = if cfg!(target_os = "linux") {
 };
 
 /// The stack is thrown away, so nothing needs to survive a crash of the machine; what a COMMIT acknowledged survives
-/// PostgreSQL's own. The last four make PostgreSQL read
+/// PostgreSQL's own. The last five make PostgreSQL read
 /// statements and passwords as Redshift does: backslashes in plain literals are escapes, a transaction sees one
-/// snapshot, passwords are kept as MD5.
+/// snapshot, passwords are kept as MD5, names in quotes fold.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -296,6 +296,7 @@ standard_conforming_strings = off
 escape_string_warning = off
 default_transaction_isolation = 'repeatable read'
 password_encryption = md5
+redshift.enable_case_sensitive_identifier = off
 ";
 
 fn access() -> String {

@@ -9,7 +9,7 @@ use crate::clauses::told;
 use crate::errors;
 use crate::repertoire;
 use crate::rules::{Refusal, missing, syntax_error};
-use crate::token::{Edit, Kind, Statement};
+use crate::token::{Edit, Kind, Names, Statement};
 
 type Edits = Result<Vec<Edit>, Refusal>;
 
@@ -58,7 +58,6 @@ pub fn setting(statement: &Statement<'_>) -> Edits {
         });
     }
     let keeps_case = match name.as_str() {
-        "enable_case_sensitive_identifier" => Some(["true", "on"]),
         "downcase_delimited_identifier" => Some(["false", "off"]),
         _ => None,
     };
@@ -432,7 +431,8 @@ pub fn nameless_queries(statement: &Statement<'_>) -> Edits {
 /// None; the signature is that of a rule.
 pub fn folded_names(statement: &Statement<'_>) -> Edits {
     let folds = |&at: &usize| {
-        statement.kind(at) == Some(Kind::QuotedName)
+        statement.names == Names::Folded
+            && statement.kind(at) == Some(Kind::QuotedName)
             && statement
                 .token(at)
                 .bytes()

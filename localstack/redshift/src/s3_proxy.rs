@@ -104,7 +104,7 @@ async fn attend(socket: TcpStream, upstream: &str, armed: &Armed) -> Result<(), 
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the S3 behind gave no answer");
-                    refusal(StatusCode::BAD_GATEWAY, "BadGateway", &Method::GET)
+                    refusal(&UNREACHABLE, &Method::GET)
                 }
             };
             Ok::<_, Infallible>(answer)
@@ -192,27 +192,69 @@ async fn faulty(
         | S3Fault::InternalError
         | S3Fault::RequestTimeout
         | S3Fault::ExpiredToken
+        | S3Fault::AccessDenied
+        | S3Fault::KeyDenied
+        | S3Fault::OtherRegion
         | S3Fault::Conflict
         | S3Fault::PreconditionFailed
         | S3Fault::ErrorIn200 => {
             // A client that is still sending does not listen.
             collect(body).await?;
-            let (status, code) = words_of(fault);
-            Ok(Outcome::Answer(refusal(status, code, &head.method)))
+            let mut answer = refusal(&words_of(fault), &head.method);
+            if fault == S3Fault::OtherRegion {
+                let region = HeaderValue::from_static("eu-west-1");
+                answer.headers_mut().insert("x-amz-bucket-region", region);
+            }
+            Ok(Outcome::Answer(answer))
         }
     }
 }
 
-/// Status and code of the answer that S3 itself would give (S3: Error responses).
-fn words_of(fault: S3Fault) -> (StatusCode, &'static str) {
-    match fault {
+/// An answer that says no.
+struct Words {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+}
+
+/// The answer where the S3 behind gives none.
+const UNREACHABLE: Words = Words {
+    status: StatusCode::BAD_GATEWAY,
+    code: "BadGateway",
+    message: "the S3 behind does not answer",
+};
+
+/// The answer that S3 itself would give (S3: Error responses). Messages are those that have been read where something
+/// hangs on them.
+fn words_of(fault: S3Fault) -> Words {
+    let (status, code) = match fault {
         S3Fault::SlowDown => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
         S3Fault::RequestTimeout => (StatusCode::BAD_REQUEST, "RequestTimeout"),
         S3Fault::ExpiredToken => (StatusCode::FORBIDDEN, "ExpiredToken"),
+        S3Fault::AccessDenied | S3Fault::KeyDenied => (StatusCode::FORBIDDEN, "AccessDenied"),
+        S3Fault::OtherRegion => (StatusCode::MOVED_PERMANENTLY, "PermanentRedirect"),
         S3Fault::Conflict => (StatusCode::CONFLICT, "ConditionalRequestConflict"),
         S3Fault::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
         S3Fault::ErrorIn200 => (StatusCode::OK, "InternalError"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+    };
+    let message = match fault {
+        S3Fault::AccessDenied => "Access Denied",
+        S3Fault::KeyDenied => {
+            "User: arn:aws:iam::123456789012:user/loader is not authorized to perform: kms:GenerateDataKey on \
+             resource: arn:aws:kms:us-east-1:123456789012:key/k because no identity-based policy allows the \
+             kms:GenerateDataKey action"
+        }
+        S3Fault::OtherRegion => {
+            "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all \
+             future requests to this endpoint."
+        }
+        _ => "a fault of the local Redshift's plan",
+    };
+    Words {
+        status,
+        code,
+        message,
     }
 }
 
@@ -308,10 +350,15 @@ async fn collect(mut body: Incoming) -> Result<Bytes, hyper::Error> {
 }
 
 /// An error of S3; HEAD has no body to say it in (S3: Error responses).
-fn refusal(status: StatusCode, code: &str, method: &Method) -> Response<Payload> {
+fn refusal(words: &Words, method: &Method) -> Response<Payload> {
+    let Words {
+        status,
+        code,
+        message,
+    } = *words;
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-         <Message>a fault of the local Redshift's plan</Message><RequestId>0</RequestId></Error>"
+         <Message>{message}</Message><RequestId>0</RequestId></Error>"
     );
     let body = if *method == Method::HEAD {
         Bytes::new()

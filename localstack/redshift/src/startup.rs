@@ -67,6 +67,10 @@ const OWN_SETTINGS: &[(&str, &str)] = &[
     ("wlm_query_slot_count", "1"),
 ];
 
+/// The setting by which names in quotes keep their capital letters, as PostgreSQL keeps it. The server behind has it, off,
+/// for all; Redshift: enable_case_sensitive_identifier.
+pub const CASE_SENSITIVE: &str = "redshift.enable_case_sensitive_identifier";
+
 /// What PostgreSQL reports and Redshift, which is older, does not.
 const NOT_REPORTED: &[&str] = &[
     "default_transaction_read_only",
@@ -172,7 +176,8 @@ pub fn accepted(parameters: &[(String, String)], superuser: &str) -> Result<Star
     }
     for (name, at_first) in OWN_SETTINGS {
         let name = format!("redshift.{name}");
-        if value(&told, &name).is_none() {
+        // what the server has for a user comes before what it has for all
+        if name != CASE_SENSITIVE && value(&told, &name).is_none() {
             told.push((name, (*at_first).to_owned()));
         }
     }
@@ -199,12 +204,6 @@ fn setting(name: &str, value: &str) -> Result<(String, String), Fields> {
             printable(value)
         );
         return Err(Fields::error("FATAL", "22023", &message));
-    }
-    let is_true =
-        ["on", "true", "yes", "1", "t", "y"].contains(&value.to_ascii_lowercase().as_str());
-    if folded == "enable_case_sensitive_identifier" && is_true {
-        let message = "enable_case_sensitive_identifier is not part of this local Redshift";
-        return Err(Fields::error("FATAL", "0A000", message));
     }
     if SETTINGS.contains(&folded.as_str()) {
         return Ok((folded, value.to_owned()));
@@ -472,12 +471,6 @@ mod tests {
             ),
             ("extra_float_digits", "3", format!("22023 3 {digits}")),
             ("extra_float_digits", "many", format!("22023 many {digits}")),
-            (
-                "enable_case_sensitive_identifier",
-                "true",
-                "0A000 enable_case_sensitive_identifier is not part of this local Redshift"
-                    .to_owned(),
-            ),
         ];
         for (name, value, expected) in cases {
             assert_eq!(told(&[(name, value)]), Err(expected), "{name}={value}");

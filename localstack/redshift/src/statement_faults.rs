@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::armed::Armed;
 use crate::backend::REFUSED;
-use crate::errors::Fields;
-use crate::faults::{DbFault, StatementKind};
+use crate::errors::{Fields, LoadFault};
+use crate::faults::{DbFault, ServerWords, StatementKind};
 use crate::token;
 use crate::wire::{self, Frame};
 
@@ -118,6 +118,7 @@ impl StatementFaults {
             None => Met::Nothing,
             // There is no statement to fail: the session does not begin.
             Some(DbFault::Error(code)) => Met::Ended(fields(&code, "FATAL")),
+            Some(DbFault::ErrorOf(words)) => Met::Ended(fields_of(&words, "FATAL")),
             Some(fault) => self.meet(fault, StatementKind::Connect).await,
         }
     }
@@ -214,8 +215,15 @@ impl StatementFaults {
             DbFault::Delay(time) => tokio::time::sleep(time).await,
             DbFault::SplitBytes => self.delivery = Delivery::Bytewise,
             DbFault::Error(code) if is_fatal(&code) => return Met::Ended(fields(&code, "FATAL")),
+            DbFault::ErrorOf(words) if is_fatal(&words.code) => {
+                return Met::Ended(fields_of(&words, "FATAL"));
+            }
             DbFault::Error(code) => {
                 let fields = fields(&code, "ERROR");
+                self.failure = Some(Failure { fields, kind });
+            }
+            DbFault::ErrorOf(words) => {
+                let fields = fields_of(&words, "ERROR");
                 self.failure = Some(Failure { fields, kind });
             }
         }
@@ -226,6 +234,22 @@ impl StatementFaults {
 /// PostgreSQL: class 08 is of connections, 57P of an operator's intervention; both end a session.
 fn is_fatal(code: &str) -> bool {
     code.starts_with("08") || code.starts_with("57P")
+}
+
+/// The error in the words of the plan.
+fn fields_of(words: &ServerWords, severity: &str) -> Fields {
+    let ServerWords {
+        code,
+        message,
+        block,
+    } = words;
+    let fields = Fields::error(severity, code, message);
+    let Some((number, context)) = block else {
+        return fields;
+    };
+    let number = i32::try_from(*number).unwrap_or(i32::MAX);
+    let block = LoadFault::block(number, message, context.clone(), "").fields(0, 0);
+    fields.with(b'D', block.get(b'D'))
 }
 
 /// The error with this SQLSTATE, in the server's words where they are known.

@@ -40,6 +40,17 @@ pub struct Unterminated {
     pub what: &'static str,
 }
 
+/// What becomes of capital letters in names that stand in quotes.
+/// Redshift: Names and identifiers; enable_case_sensitive_identifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// ASCII letters are lower case, as everywhere
+    #[default]
+    Folded,
+    /// They stay
+    Kept,
+}
+
 /// A statement: its tokens within the text they come from, without the closing semicolon.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
@@ -47,6 +58,8 @@ pub struct Statement<'a> {
     pub source: &'a str,
     /// At least one token.
     pub tokens: &'a [Token],
+    /// How the session takes names in quotes.
+    pub names: Names,
 }
 
 impl<'a> Statement<'a> {
@@ -134,15 +147,15 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// The name at `at` as Redshift keeps it: ASCII letters in lower case even when quoted
-    /// (Redshift: Names and identifiers), without its quotes.
+    /// The name at `at` as Redshift keeps it: ASCII letters in lower case, even when quoted unless the session keeps
+    /// them (Redshift: Names and identifiers), without its quotes.
     #[must_use]
     pub fn name(&self, at: usize) -> String {
         let token = self.token(at);
-        match self.kind(at) {
-            Some(Kind::QuotedName) => token[1..token.len() - 1]
-                .replace("\"\"", "\"")
-                .to_ascii_lowercase(),
+        let quoted = || token[1..token.len() - 1].replace("\"\"", "\"");
+        match (self.kind(at), self.names) {
+            (Some(Kind::QuotedName), Names::Kept) => quoted(),
+            (Some(Kind::QuotedName), Names::Folded) => quoted().to_ascii_lowercase(),
             _ => token.to_ascii_lowercase(),
         }
     }
@@ -266,7 +279,11 @@ pub fn statements<'a>(source: &'a str, tokens: &'a [Token]) -> Vec<Statement<'a>
     tokens
         .split(|token| token.kind == Kind::Symbol && &source[token.span.clone()] == ";")
         .filter(|tokens| !tokens.is_empty())
-        .map(|tokens| Statement { source, tokens })
+        .map(|tokens| Statement {
+            source,
+            tokens,
+            names: Names::default(),
+        })
         .collect()
 }
 

@@ -9,6 +9,46 @@ fn place(reject: &Reject) -> (u64, u64, u64) {
 }
 
 #[test]
+fn a_value_for_a_column_that_takes_none_is_rejected_at_its_key() {
+    let mut columns = schema(&[("a", ColumnType::BigInt)]);
+    columns.closed = vec![
+        Closed {
+            name: "id".into(),
+            why: ClosedBy::Identity,
+        },
+        Closed {
+            name: "where".into(),
+            why: ClosedBy::Type("geometry".into()),
+        },
+    ];
+    let text = b"{\"a\":1,\"ID\":7}\n{\"a\":1,\"id\":null}\n{\"where\":{\"x\":1}}\n{\"other\":1}";
+    let rejected = |unknown| -> Vec<(u64, u64, String)> {
+        let decoded = decode(&chunk(Framing::Lines, text), &columns, unknown).expect("a result");
+        let rejects = decoded.rejects.iter();
+        rejects
+            .map(|reject| (reject.line, reject.column, reject.reason.to_string()))
+            .collect()
+    };
+    assert_eq!(
+        rejected(UnknownKeys::Reject),
+        [
+            (
+                1,
+                8,
+                "column \"ID\" is an identity, which makes its own values".to_owned()
+            ),
+            (
+                3,
+                2,
+                "column \"where\" is of type geometry, which is not loaded".to_owned()
+            ),
+            (4, 2, "no column for key \"other\"".to_owned()),
+        ]
+    );
+    assert_eq!(rejected(UnknownKeys::Ignore), []);
+}
+
+#[test]
 fn rejects_are_placed_by_line_column_and_offset() {
     let columns = schema(&[("a", ColumnType::BigInt), ("b", ColumnType::Varchar(3))]);
     for (bytes, line, column, offset, reason) in [

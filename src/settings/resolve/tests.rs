@@ -396,3 +396,37 @@ fn config_show_shows_origins_and_no_secret() {
     );
     assert_eq!(of("table"), pair("", ""));
 }
+
+#[test]
+fn keys_are_taken_as_flags_variables_or_the_file_say() {
+    let selection = |options: &[&str], variables: &[&str], file: &str| {
+        let export = export(options, variables, file).expect("enough is given");
+        export.conversion.selection.canonical()
+    };
+    let texts = ["a", "b,c"];
+    for (options, variables, file) in [
+        (&["select=ID,a,b", "rename=a=x"][..], &[][..], ""),
+        (&["select=b", "select=a,id", "rename=A=X"], &[], ""),
+        (&["rename=a=x"], &["STAGECOPY_SELECT=a, b, id"], ""),
+        (
+            &[],
+            &["STAGECOPY_RENAME=a=x"],
+            "select = [\"a\", \"b,id\"]\nrename = [\"b=y\"]",
+        ),
+    ] {
+        assert_eq!(
+            selection(options, variables, file),
+            "only {\"a\", \"b\", \"id\"} {(\"a\", \"x\")}",
+            "{options:?} {variables:?} {file}"
+        );
+    }
+    assert_eq!(
+        selection(&["exclude=\"b,c\"", "exclude=a"], &[], ""),
+        format!("{:?} {{}}", std::collections::BTreeSet::from(texts))
+    );
+    let schema = export(&["schema=s.toml"], &[], "").expect("enough is given");
+    assert_eq!(schema.conversion.schema_file, Some("s.toml".into()));
+    assert_eq!(schema.conversion.lineage, Lineage::AsDeclared);
+    let lineage = export(&[], &["STAGECOPY_LINEAGE=yes"], "").expect("enough is given");
+    assert_eq!(lineage.conversion.lineage, Lineage::Wanted);
+}

@@ -20,10 +20,40 @@ UNREAD = {
 }
 
 
-def statements(server, folder, schema, *arguments):
+DECLARED = """
+version = 1
+[table]
+distkey = "id"
+sortkey = ["at", "id"]
+sortstyle = "interleaved"
+[[column]]
+name = "id"
+type = "BIGINT"
+nullable = false
+encode = "raw"
+[[column]]
+name = "name"
+type = "VARCHAR(32)"
+default = "it's \\\\ é"
+encode = "text255"
+[[column]]
+name = "at"
+type = "TIMESTAMPTZ"
+default = 2024-02-29T01:02:03-08:00
+[[column]]
+name = "tags"
+type = "SUPER"
+[[column]]
+name = "length"
+type = "DECIMAL(5,2)"
+default = -1.50
+"""
+
+
+def statements(server, folder, schema, *arguments, table="sent"):
     """What an export sends, as its log has it: secrets masked."""
     done = subprocess.run(
-        ["stagecopy", "export", *arguments, "--table", f"{schema}.sent"],
+        ["stagecopy", "export", *arguments, "--table", f"{schema}.{table}"],
         env={**os.environ, "STAGECOPY_LOG": "stagecopy=debug"},
         capture_output=True,
         text=True,
@@ -43,7 +73,7 @@ def records(tmp_path):
 
 
 def test_statements(server, schema, records, tmp_path):
-    """each statement of a first load, an append, and a load that adds a column is read"""
+    """each statement of a first load, an append, a load that adds a column, and one into a declared table is read"""
     if not server.tls:
         pytest.skip("stagecopy's statements do not depend on the server")
     sent = []
@@ -52,6 +82,9 @@ def test_statements(server, schema, records, tmp_path):
     later.write_text(json.dumps({"id": 9, "name": "later"}) + "\n")
     for arguments in ([records], [later], [tmp_path / "c.json", "--evolve", "all"]):
         sent += statements(server, tmp_path, schema, *map(str, arguments))
+    (tmp_path / "s.toml").write_text(DECLARED)
+    declared = ["--schema", "s.toml", "--unknown-keys", "ignore"]
+    sent += statements(server, tmp_path, schema, str(records), *declared, table="declared")
     assert len(sent) > 30
     for statement in sorted(set(sent)):
         if any(word in statement for word in UNREAD):

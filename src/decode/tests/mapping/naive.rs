@@ -221,7 +221,7 @@ fn object() -> impl Strategy<Value = String> {
         1 => Just("[{\"a\":1,\"a\":2}]".to_owned()),
         1 => Just("{}".to_owned()),
     ];
-    let value = leaf.prop_recursive(4, 24, 5, |inner| members(inner));
+    let value = leaf.prop_recursive(4, 24, 5, members);
     members(value)
 }
 
